@@ -1,0 +1,128 @@
+// Package conformance checks WebSocket implementations against RFC 6455 and RFC 7692 from the outside, over TCP.
+//
+// It performs the checks of the Autobahn test suite under that suite's case numbers (1.1.1 to 13.7.18), in both
+// directions: [RunClient] is a client that tests any echo server, [Server] is a server that tests any client that
+// speaks the suite's little protocol (/getCaseCount, /runCase, ...). A few cases of its own, numbered X.*, cover rules
+// that the suite leaves out. Frames, masking, handshakes and inflating are written here once more, so that a mistake in
+// the library under test is not repeated, and thereby hidden, by its judge.
+//
+// Verdicts are the suite's too: one on what the peer did with the messages, one on how the connection was closed.
+// Where the original compares lengths only, this one compares contents; a frame that breaks the protocol fails the case
+// in which it arrives.
+package conformance
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Verdict is the outcome of a case, for the peer's behaviour or for the way the connection was closed.
+type Verdict string
+
+// The verdicts. WrongCode, Unclean and FailedByClient occur only as closing verdicts, NonStrict and Unimplemented only
+// as verdicts on behaviour.
+const (
+	OK             Verdict = "OK"
+	NonStrict      Verdict = "NON-STRICT"       // conforming, but not what the RFC recommends
+	Informational  Verdict = "INFORMATIONAL"    // the RFC leaves it open
+	Unimplemented  Verdict = "UNIMPLEMENTED"    // the peer declined the extension that the case needs
+	WrongCode      Verdict = "WRONG CODE"       // closed with another status code than expected
+	Unclean        Verdict = "UNCLEAN"          // no complete closing handshake where one is required
+	FailedByClient Verdict = "FAILED BY CLIENT" // the server left it to the client to drop the TCP connection
+	Failed         Verdict = "FAILED"
+)
+
+// Pass reports whether v is what an implementation without a blemish gets.
+func (v Verdict) Pass() bool { return v == OK || v == Informational }
+
+// Case is one check. The exported fields describe it.
+type Case struct {
+	ID      string // the suite's number, as in "6.4.1"
+	Section string // what it tests, as in "RFC 6455 5.5"
+	Title   string // what is done to the peer
+	Expect  string // what a conforming peer does
+
+	build func(scale int) *script
+}
+
+// Options says which cases are run and how. The zero value runs all of them as the original suite does.
+type Options struct {
+	Cases   []string // patterns such as "1.*" or "6.4.1" (path.Match); none: all
+	Exclude []string // patterns of cases to leave out
+
+	// Agent names the peer in the report; empty: a server's Server header, or its URL. Clients name themselves.
+	Agent string
+	// Parallel is the number of cases that RunClient runs at a time; 0: 16. Sections 9, 12 and 13 run two at a time.
+	Parallel int
+	// Scale divides the message sizes of 9.1 to 9.6 and the message counts of 9.7, 9.8, 12 and 13; 0 or 1: full size.
+	Scale int
+	// Second is how long a second of the suite's timeouts lasts; 0: one second. Shorter ones make broken peers fail
+	// faster, longer ones help on a crowded machine. The limits of sections 9, 12 and 13 are not affected.
+	Second time.Duration
+	// Log is called with each result as it comes in, from one goroutine at a time; nil: no calls.
+	Log func(Result)
+}
+
+func (o Options) withDefaults() Options {
+	if o.Parallel <= 0 {
+		o.Parallel = 16
+	}
+	if o.Scale <= 0 {
+		o.Scale = 1
+	}
+	if o.Second <= 0 {
+		o.Second = time.Second
+	}
+	return o
+}
+
+// Cases returns the cases that match one of the patterns (none: all) and none of exclude, in the suite's order. A
+// pattern that matches nothing is an error.
+func Cases(patterns, exclude []string) ([]*Case, error) {
+	all := allCases()
+	for _, p := range slices.Concat(patterns, exclude) {
+		if !slices.ContainsFunc(all, func(c *Case) bool { return matches(c.ID, p) }) {
+			return nil, fmt.Errorf("conformance: no case matches %q", p)
+		}
+	}
+	return slices.DeleteFunc(all, func(c *Case) bool {
+		in := len(patterns) == 0 || matchesAny(c.ID, patterns)
+		return !in || matchesAny(c.ID, exclude)
+	}), nil
+}
+
+func matches(id, pattern string) bool {
+	ok, err := path.Match(pattern, id)
+	return ok && err == nil
+}
+
+func matchesAny(id string, patterns []string) bool {
+	return slices.ContainsFunc(patterns, func(p string) bool { return matches(id, p) })
+}
+
+// group is the case's section number: "1.1" for 1.1.1, "5" for 5.3.
+func (c *Case) group() string {
+	parts := strings.Split(c.ID, ".")
+	return strings.Join(parts[:len(parts)-1], ".")
+}
+
+// chapter is the first part of the number.
+func (c *Case) chapter() string {
+	first, _, _ := strings.Cut(c.ID, ".")
+	return first
+}
+
+// heavy reports whether the case moves so much data that only a few should run at a time.
+func (c *Case) heavy() bool {
+	return slices.Contains([]string{"9", "12", "13"}, c.chapter())
+}
+
+func allCases() []*Case {
+	return slices.Concat(
+		framingCases(), pingCases(), reservedBitCases(), opcodeCases(), fragmentCases(), utf8Cases(), closeCases(),
+		limitCases(), autoFragmentCases(), deflateCases(), extraCases(),
+	)
+}

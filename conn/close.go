@@ -1,0 +1,264 @@
+package conn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/tidewire/ws/internal/pool"
+	"github.com/tidewire/ws/internal/wire"
+)
+
+// How a connection ends. It is over (end) once its cause is known: its context
+// ends, and every call returns the cause. It is released once its transport is
+// closed. Between the two a close frame may still be on its way out, and what
+// the peer has sent is read and dropped for a moment (linger): a socket that is
+// closed with bytes unread resets the connection, and the peer would never see
+// the code.
+const (
+	lingerTime  = time.Second
+	lingerBytes = 256 << 10
+)
+
+// end notes why the connection is over, and returns it: the first cause wins.
+func (c *Conn) end(cause error) error {
+	if !c.ended.CompareAndSwap(nil, &cause) {
+		return c.over()
+	}
+	o := &c.out
+	o.mu.Lock()
+	o.err = cause
+	if o.timer != nil {
+		o.timer.Stop()
+	}
+	o.message = false
+	o.changed()
+	o.mu.Unlock()
+	c.cancel(cause)
+	return cause
+}
+
+// release closes the transport.
+func (c *Conn) release() {
+	c.released.Do(func() {
+		_ = c.t.Close()
+		c.readCut.forget()
+		c.writeCut.forget()
+		c.watch.stop()
+		if c.stopParent != nil {
+			c.stopParent()
+		}
+		c.out.mu.Lock()
+		c.out.gone = true
+		c.out.changed()
+		c.out.mu.Unlock()
+	})
+}
+
+// fail ends the connection at once, without telling the peer.
+func (c *Conn) fail(cause error) error {
+	cause = c.end(cause)
+	c.release()
+	return cause
+}
+
+// endCause is the cause of a connection whose context has ended.
+func (c *Conn) endCause() error {
+	if over := c.over(); over != nil {
+		return over
+	}
+	return c.fail(context.Cause(c.ctx)) // the parent was faster
+}
+
+// refuse ends the connection and tells the peer why.
+func (c *Conn) refuse(code StatusCode, cause error) error {
+	c.sendClose(code, "")
+	cause = c.end(cause)
+	go c.linger()
+	return cause
+}
+
+// violated ends the connection because of what the peer has sent.
+func (c *Conn) violated(err *wire.Error) error {
+	switch err {
+	case wire.ErrTooBig:
+		return c.refuse(StatusTooBig, ErrReadLimit)
+	case wire.ErrTooManyFragments:
+		return c.refuse(StatusPolicyViolation, ErrFragments)
+	}
+	return c.refuse(StatusCode(err.Code), &ProtocolError{StatusCode(err.Code), err.Error()})
+}
+
+// sendClose accepts a close frame behind all messages, unless there has been
+// one, and sends it without blocking.
+func (c *Conn) sendClose(code StatusCode, reason string) bool {
+	o := &c.out
+	o.mu.Lock()
+	if o.refused() != nil {
+		o.mu.Unlock()
+		return false
+	}
+	o.closing, o.sent = true, code
+	var space [wire.MaxControl]byte
+	p := wire.AppendClose(space[:0], uint16(code), reason)
+	n := c.frameLen(len(p))
+	o.buf = c.appendFrame(pool.Grow(o.buf, n), wire.Close, true, p)
+	o.accepted += int64(n)
+	c.kick()
+	return true
+}
+
+// peerClosed deals with the peer's close frame: it is answered with the same
+// code, unless it is itself an answer (RFC 6455 5.5.1).
+func (c *Conn) peerClosed(p []byte) error {
+	code, reason, bad := wire.ParseClose(p)
+	if bad != nil {
+		return c.violated(bad)
+	}
+	first := !c.sendClose(StatusCode(code), "")
+	c.out.mu.Lock()
+	sent, idle := c.out.sent, !c.out.busy
+	c.out.mu.Unlock()
+	cause := c.end(&CloseError{Code: StatusCode(code), Reason: reason, Sent: sent, SentFirst: first})
+	if !c.client && idle && c.in.at == len(c.in.buf) {
+		c.release()
+	} else {
+		go c.linger() // also: a client leaves the first step to the server (RFC 6455 7.1.1)
+	}
+	return cause
+}
+
+// linger lets what has been accepted go out, tells the peer that nothing more
+// will come, drops what the peer sends until it ends its side too, and releases
+// the connection, all within a second.
+func (c *Conn) linger() {
+	defer c.release()
+	ctx, cancel := context.WithTimeout(context.Background(), lingerTime)
+	defer cancel()
+	deadline, _ := ctx.Deadline()
+	_ = c.t.SetWriteDeadline(deadline)
+	if c.awaitSent(ctx) != nil {
+		return
+	}
+	_ = c.t.CloseWrite()
+	_ = c.t.SetReadDeadline(aLongTimeAgo) // ends a read that is under way
+	if c.reading.acquire(ctx, nil) != nil {
+		return
+	}
+	defer c.reading.release()
+	_ = c.t.SetReadDeadline(deadline)
+	trash := pool.Get(pool.Small)
+	defer pool.Put(trash)
+	for total := 0; total < lingerBytes; {
+		n, err := c.t.Read(trash[:cap(trash)])
+		if err != nil {
+			return
+		}
+		total += n
+	}
+}
+
+// awaitSent waits until nobody is sending any more.
+func (c *Conn) awaitSent(ctx context.Context) error {
+	o := &c.out
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for o.busy && !o.gone {
+		if err := c.await(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Close ends the connection with a close handshake (RFC 6455 7): it sends what
+// has been accepted and a close frame with code and reason, waits for the
+// peer's, and drops the messages that come before it. A reason that is too long
+// (123 bytes) is cut; a code that may not be sent is an error, and 1011 is sent.
+//
+// Close always releases the connection, within Config.CloseTimeout or when ctx
+// ends, whichever comes first; with a ctx that is over it tries to send what
+// can be sent without blocking. It returns nil if the peer has answered, or had
+// closed before, or if the connection was over already.
+func (c *Conn) Close(ctx context.Context, code StatusCode, reason string) error {
+	var misuse error
+	if !wire.ValidCode(uint16(code)) {
+		misuse = fmt.Errorf("ws: close: code %d may not be sent (RFC 6455 7.4)", uint16(code))
+		code, reason = StatusInternalError, ""
+	}
+	if c.over() != nil {
+		c.awaitGone(ctx)
+		return misuse
+	}
+	if c.closeTimeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, c.closeTimeout, ErrCloseTimeout)
+		defer cancel()
+	}
+	c.sendClose(code, strings.ToValidUTF8(reason, "\uFFFD"))
+	err := c.awaitClose(ctx)
+	return errors.Join(misuse, err)
+}
+
+// awaitClose reads until the peer's close frame, or lets the one read who does.
+func (c *Conn) awaitClose(ctx context.Context) error {
+	if ctx.Err() == nil && c.reading.acquire(ctx, c.done) == nil {
+		c.in.stream = nil
+		for err := error(nil); err == nil; {
+			_, err = c.nextPiece(ctx)
+		}
+		c.reading.release()
+	}
+	if c.over() == nil { // ctx has ended, and the peer hasn't answered
+		c.out.mu.Lock()
+		sent := c.out.sent
+		c.out.mu.Unlock()
+		c.fail(&CloseError{Code: StatusAbnormal, Sent: sent, SentFirst: true, Err: context.Cause(ctx)})
+	}
+	c.awaitGone(ctx)
+	var ce *CloseError
+	if errors.As(c.over(), &ce) && ce.Code != StatusAbnormal {
+		return nil
+	}
+	return c.over()
+}
+
+// awaitGone waits until the transport is closed, and closes it if ctx ends first.
+func (c *Conn) awaitGone(ctx context.Context) {
+	o := &c.out
+	o.mu.Lock()
+	for !o.gone && c.await(ctx) == nil {
+	}
+	o.mu.Unlock()
+	c.release()
+}
+
+// CloseNow releases the connection without a close handshake. The peer sees an
+// end without a close frame.
+func (c *Conn) CloseNow() error {
+	c.fail(errClosedNow)
+	return nil
+}
+
+// CloseRead is for connections that are only written to: it reads, so that
+// pings are answered and the peer's close frame is noticed, until the
+// connection ends, and returns a context that ends then, or with ctx. A data
+// message means that the peer has misunderstood: it is told 1008. Further reads
+// return an error.
+func (c *Conn) CloseRead(ctx context.Context) context.Context {
+	ctx, cancel := context.WithCancelCause(ctx)
+	go func() {
+		err := c.lockReads(c.ctx)
+		if err == nil {
+			c.in.stream = nil
+			if _, err = c.nextPiece(c.ctx); err == nil {
+				err = c.refuse(StatusPolicyViolation, ErrUnexpectedMessage)
+			}
+			c.reading.release()
+		}
+		cancel(err)
+	}()
+	return ctx
+}

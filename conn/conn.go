@@ -1,0 +1,193 @@
+// Package conn is one WebSocket connection (RFC 6455), either end of it, over
+// any byte stream. It knows no HTTP: package ws does the handshake and calls New.
+package conn
+
+import (
+	"context"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tidewire/ws/codec"
+	"github.com/tidewire/ws/internal/wire"
+)
+
+// Config describes a connection to New. The zero value is a server's end with
+// the default limits. In every limit 0 means the default and a negative value none.
+type Config struct {
+	Client      bool            // this end dialled: it masks, and waits for the server to close the stream
+	Parent      context.Context // what Conn.Context derives from; its end ends the connection; nil: Background
+	Subprotocol string          // what the handshake settled on
+	Codec       codec.Codec     // nil: codec.JSON
+	LocalAddr   net.Addr
+	RemoteAddr  net.Addr
+	Early       []byte // bytes that arrived behind the handshake; copied by New
+
+	ReadLimit    int64 // longest message in bytes, on the wire and unpacked; default 1 MiB
+	MaxFragments int   // most frames a message; default 10,000
+	ControlRate  int   // most control frames a second; default 100
+
+	PingInterval   time.Duration // silence of the peer before it is pinged; default 30 s
+	PongTimeout    time.Duration // how long such a ping may go unanswered; default 10 s
+	IdleTimeout    time.Duration // longest silence of the peer; default 5 min
+	MessageTimeout time.Duration // longest time from a message's first byte to its last; default 60 s
+	WriteTimeout   time.Duration // longest time in which the peer takes nothing of what is being sent; default 30 s
+	CloseTimeout   time.Duration // longest time that Close waits for the peer's answer; default 5 s
+
+	WriteQueue int  // bytes that may be accepted beyond what is being sent; default 64 KiB
+	NoDeferral bool // send every message at once, even when more requests are waiting to be answered
+	Keeper     *Keeper
+}
+
+const (
+	defaultReadLimit      = 1 << 20
+	defaultMaxFragments   = 10_000
+	defaultControlRate    = 100
+	defaultPingInterval   = 30 * time.Second
+	defaultPongTimeout    = 10 * time.Second
+	defaultIdleTimeout    = 5 * time.Minute
+	defaultMessageTimeout = time.Minute
+	defaultWriteTimeout   = 30 * time.Second
+	defaultCloseTimeout   = 5 * time.Second
+	defaultWriteQueue     = 64 << 10
+)
+
+// limit resolves an option: 0 is the default, a negative value no limit, which
+// is 0 from here on.
+func limit[T int | int32 | int64 | time.Duration](v, def T) T {
+	switch {
+	case v == 0:
+		return def
+	case v < 0:
+		return 0
+	}
+	return v
+}
+
+// Conn is a WebSocket connection. Any goroutine may call any method at any
+// time. Messages are read by one call at a time, others wait; writes from
+// several goroutines are sent whole, each writer's in its order.
+//
+// Somebody has to read: pings are answered, pongs and the peer's close frame
+// noticed, and keepalive done only while a read is under way. A connection that
+// is only written to wants CloseRead.
+//
+// A context that ends gives up the call that it was passed to, not the
+// connection, with two exceptions that their methods name. A Conn is released
+// by Close, CloseNow, the peer's close frame, a failure, or the end of
+// Config.Parent, whichever comes first.
+type Conn struct {
+	// Fixed by New.
+	t           Transport
+	raw         *rawIO // nil: t's own Read and Write
+	client      bool
+	writesCut   bool // a write cut by a deadline leaves t usable
+	noDeferral  bool
+	subprotocol string
+	codec       codec.Codec
+	local       net.Addr
+	remote      net.Addr
+	ctx         context.Context
+	cancel      context.CancelCauseFunc
+	done        <-chan struct{} // ctx's
+	stopParent  func() bool     // nil: the parent can't end
+
+	queueLimit   int
+	controlRate  int
+	closeTimeout time.Duration
+	readLimit    atomic.Int64
+
+	// The read side. reading is the lock of everything in in.
+	reading lock
+	in      inbound
+	readCut interrupt
+
+	// The write side has its own lock.
+	out      outbound
+	writeCut interrupt
+
+	pings pingState
+	watch watch
+
+	ended    atomic.Pointer[error] // why the connection is over; set once
+	released sync.Once
+}
+
+// New makes a connection of a stream on which the handshake is done. The
+// connection owns t from then on.
+func New(t Transport, cfg Config) *Conn {
+	c := &Conn{
+		t:            t,
+		client:       cfg.Client,
+		writesCut:    true,
+		noDeferral:   cfg.NoDeferral,
+		subprotocol:  cfg.Subprotocol,
+		codec:        cfg.Codec,
+		local:        cfg.LocalAddr,
+		remote:       cfg.RemoteAddr,
+		queueLimit:   limit(cfg.WriteQueue, defaultWriteQueue),
+		controlRate:  limit(cfg.ControlRate, defaultControlRate),
+		closeTimeout: limit(cfg.CloseTimeout, defaultCloseTimeout),
+	}
+	if c.codec == nil {
+		c.codec = codec.JSON
+	}
+	if cut, ok := t.(interface{ writesCut() bool }); ok {
+		c.writesCut = cut.writesCut()
+	}
+	c.raw = newRawIO(c)
+	c.readCut = interrupt{t: t}
+	c.writeCut = interrupt{t: t, writes: true}
+	c.readLimit.Store(limit(cfg.ReadLimit, defaultReadLimit))
+	c.in.parser = wire.Parser{
+		Server:    !cfg.Client,
+		Fragments: int32(limit(cfg.MaxFragments, defaultMaxFragments)),
+	}
+	c.in.feed(cfg.Early)
+	c.start(cfg)
+	return c
+}
+
+// start ties the connection to its parent and to whoever watches its timeouts.
+func (c *Conn) start(cfg Config) {
+	parent := cfg.Parent
+	if parent == nil {
+		parent = context.Background()
+	}
+	c.ctx, c.cancel = context.WithCancelCause(parent)
+	c.done = c.ctx.Done()
+	if parent.Done() != nil {
+		c.stopParent = context.AfterFunc(parent, func() { c.fail(context.Cause(parent)) })
+	}
+	c.watch.start(c, cfg)
+}
+
+// Context returns the connection's context. It ends with the connection, and
+// context.Cause says why: a *CloseError, a *ProtocolError, one of the errors
+// above such as ErrIdle, or the parent's cause.
+func (c *Conn) Context() context.Context { return c.ctx }
+
+// Subprotocol is what the handshake settled on, or "".
+func (c *Conn) Subprotocol() string { return c.subprotocol }
+
+// LocalAddr is this end's network address; nil if the transport has none.
+func (c *Conn) LocalAddr() net.Addr { return c.local }
+
+// RemoteAddr is the other end's network address; nil if the transport has none.
+func (c *Conn) RemoteAddr() net.Addr { return c.remote }
+
+// Codec is the codec that was chosen for the connection.
+func (c *Conn) Codec() codec.Codec { return c.codec }
+
+// SetReadLimit changes the longest message that is read, in bytes, from the
+// next frame on. n <= 0 means no limit.
+func (c *Conn) SetReadLimit(n int64) { c.readLimit.Store(max(n, 0)) }
+
+// over returns why the connection has ended, or nil.
+func (c *Conn) over() error {
+	if p := c.ended.Load(); p != nil {
+		return *p
+	}
+	return nil
+}

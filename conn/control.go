@@ -1,0 +1,137 @@
+package conn
+
+import (
+	"context"
+	"encoding/binary"
+	"sync"
+	"time"
+
+	"github.com/tidewire/ws/internal/pool"
+	"github.com/tidewire/ws/internal/wire"
+)
+
+// control deals with a control frame; an error means that reading is over.
+func (c *Conn) control(ev wire.Event) error {
+	if ev.Opcode == wire.Close {
+		return c.peerClosed(ev.Data)
+	}
+	if c.flooded() {
+		return c.refuse(StatusPolicyViolation, ErrControlFlood)
+	}
+	if ev.Opcode == wire.Ping {
+		c.sendControl(wire.Pong, ev.Data)
+	} else {
+		c.pings.answered(ev.Data)
+	}
+	return nil
+}
+
+// flooded counts a ping or pong against ControlRate.
+func (c *Conn) flooded() bool {
+	if c.controlRate == 0 {
+		return false
+	}
+	in := &c.in
+	if in.controls++; in.controls <= c.controlRate {
+		return false
+	}
+	now := time.Now()
+	if now.Sub(in.controlsSince) < time.Second {
+		return true
+	}
+	in.controls, in.controlsSince = 1, now
+	return false
+}
+
+// sendControl sends a ping or pong without blocking, ahead of messages that
+// wait. Pongs that pile up behind a peer that doesn't read are dropped for
+// newer ones, which RFC 6455 5.5.3 allows.
+func (c *Conn) sendControl(op wire.Opcode, p []byte) {
+	o := &c.out
+	o.mu.Lock()
+	if o.refused() != nil {
+		o.mu.Unlock()
+		return
+	}
+	if len(o.ctl) > maxControls {
+		o.accepted -= int64(len(o.ctl))
+		o.ctl = o.ctl[:0]
+	}
+	before := len(o.ctl)
+	o.ctl = c.appendFrame(pool.Grow(o.ctl, wire.MaxHeader+len(p)), op, true, p)
+	o.accepted += int64(len(o.ctl) - before)
+	if !o.busy && c.deferrable() {
+		c.armDeferred()
+		o.mu.Unlock()
+		return
+	}
+	c.kick()
+}
+
+// pingState matches pongs with the pings of Ping. Keepalive's pings are empty:
+// any byte of the peer answers them.
+type pingState struct {
+	mu      sync.Mutex
+	last    uint64
+	waiting map[uint64]chan struct{}
+}
+
+// Ping sends a ping and waits for the pong (RFC 6455 5.5.2): a round trip to
+// the peer and back. Somebody has to be reading meanwhile. Its error wraps
+// ctx.Err(), or is why the connection ended.
+func (c *Conn) Ping(ctx context.Context) error {
+	id, pong := c.pings.expect()
+	defer c.pings.forget(id)
+	c.sendControl(wire.Ping, binary.BigEndian.AppendUint64(nil, id))
+	select {
+	case <-pong:
+		return nil
+	case <-c.done:
+		return c.endCause()
+	case <-ctx.Done():
+		if over := c.over(); over != nil {
+			return over
+		}
+		return &opError{"ping", ctx.Err()}
+	}
+}
+
+func (s *pingState) expect() (uint64, <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.waiting == nil {
+		s.waiting = make(map[uint64]chan struct{})
+	}
+	s.last++
+	pong := make(chan struct{})
+	s.waiting[s.last] = pong
+	return s.last, pong
+}
+
+func (s *pingState) forget(id uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if delete(s.waiting, id); len(s.waiting) == 0 {
+		s.waiting = nil
+	}
+}
+
+// answered notes a pong, which also answers every earlier ping: a peer may
+// answer the latest alone (RFC 6455 5.5.3).
+func (s *pingState) answered(p []byte) {
+	if len(p) != 8 {
+		return
+	}
+	id := binary.BigEndian.Uint64(p)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, ok := s.waiting[id]; !ok {
+		return
+	}
+	for i, pong := range s.waiting {
+		if i <= id {
+			close(pong)
+			delete(s.waiting, i)
+		}
+	}
+}

@@ -1,0 +1,447 @@
+package conn
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tidewire/ws/internal/pool"
+	"github.com/tidewire/ws/internal/wire"
+)
+
+const (
+	// maxWrite is the most that one system call is given.
+	maxWrite = 128 << 10
+	// maxFragment is the longest payload of a frame: behind it a pong or a
+	// close frame may pass.
+	maxFragment = 128 << 10
+	// maxCopied is up to where payload is copied behind its header, to go out
+	// in one piece; longer payload is written from where it lies.
+	maxCopied = pool.Large - wire.MaxHeader
+	// maxKept bounds what is kept of a long message whose write was given up.
+	maxKept = 256 << 10
+	// maxControls bounds the control frames that wait behind a write: enough
+	// to answer every ping of a lively peer, too little for a flood to fill.
+	maxControls = 1 << 10
+	// maxRounds is how often a writer sends what others have appended
+	// meanwhile, before a goroutine of its own takes over.
+	maxRounds = 16
+	// deferTime is how long a reply may wait for the next one when more
+	// requests have arrived already.
+	deferTime = 100 * time.Microsecond
+)
+
+// outbound is the write side of a connection: frames that were accepted, and
+// who is sending. One goroutine at a time is the sender: busy is its lock. It
+// takes everything that has been accepted (take) and writes it without holding
+// mu; what others append meanwhile is the next batch. A sender that can't go on
+// without blocking its caller passes the rest on to a goroutine (flusher).
+type outbound struct {
+	mu sync.Mutex
+	// mu guards all below.
+
+	buf     []byte     // accepted frames, in order
+	ctl     []byte     // control frames, which go ahead of buf
+	busy    bool       // somebody is sending
+	message bool       // a message of several frames is being sent; no other may begin
+	closing bool       // the close frame has been accepted; nothing may follow it
+	sent    StatusCode // the code in it
+	err     error      // the connection is over
+	gone    bool       // the transport is closed
+	tail    []byte     // what the flusher sends first
+
+	accepted int64 // bytes ever appended to buf and ctl, or sent past them
+	written  int64 // of these, written
+
+	wake     chan struct{} // closed by changed; nil: nobody waits
+	writable []func()      // called by changed when a message would be accepted
+	timer    *time.Timer   // sends what is deferred; made when first needed
+	armed    bool          // timer is running
+
+	// Not guarded.
+
+	more     atomic.Bool   // a whole message waits unread: replies may wait for each other
+	deferred atomic.Bool   // something in buf has nobody who is sending it
+	progress atomic.Uint32 // changes whenever the transport has taken something
+}
+
+// room reports whether a message of n bytes may be appended now.
+func (o *outbound) room(n, limit int) bool {
+	return !o.message && (!o.busy || len(o.buf)+n <= limit)
+}
+
+// changed wakes everybody who waits for the state to be another one.
+func (o *outbound) changed() {
+	if o.wake != nil {
+		close(o.wake)
+		o.wake = nil
+	}
+	if len(o.writable) > 0 && !o.message {
+		fs := o.writable
+		o.writable = nil
+		go func() {
+			for _, f := range fs {
+				f()
+			}
+		}()
+	}
+}
+
+// take makes the caller the sender of everything that has been accepted.
+func (o *outbound) take() []byte {
+	o.busy = true
+	o.deferred.Store(false)
+	batch := o.buf
+	if len(o.ctl) > 0 {
+		batch = append(o.ctl, o.buf...)
+		if len(batch) > cap(o.ctl) {
+			pool.Put(o.ctl)
+		}
+		pool.Put(o.buf)
+	}
+	o.buf, o.ctl = nil, nil
+	o.changed()
+	return batch
+}
+
+// refused returns why nothing can be accepted any more, or nil.
+func (o *outbound) refused() error {
+	if o.err == nil && o.closing {
+		return errClosing
+	}
+	return o.err
+}
+
+// errClosing is returned by writes between this side's close frame and the end.
+var errClosing = ended("the close frame has been sent")
+
+// await waits for a change of the write side. mu is held by the caller, and is
+// again when await returns.
+func (c *Conn) await(ctx context.Context) error {
+	o := &c.out
+	if o.wake == nil {
+		o.wake = make(chan struct{})
+	}
+	wake := o.wake
+	o.mu.Unlock()
+	defer o.mu.Lock()
+	select {
+	case <-wake:
+		return nil
+	case <-ctx.Done():
+		return &opError{"write", ctx.Err()}
+	}
+}
+
+// awaitRoom waits until a message of n bytes may be appended.
+func (c *Conn) awaitRoom(ctx context.Context, n int) error {
+	o := &c.out
+	for {
+		if err := o.refused(); err != nil {
+			return err
+		}
+		if done := ctx.Done(); done != nil && ctx.Err() != nil {
+			return &opError{"write", ctx.Err()}
+		}
+		if o.room(n, c.queueLimit) {
+			return nil
+		}
+		if err := c.await(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// awaitTurn waits until nobody is sending. What the caller sends next may be a
+// part of the message that it has begun.
+func (c *Conn) awaitTurn(ctx context.Context) error {
+	o := &c.out
+	for {
+		if err := o.refused(); err != nil {
+			return err
+		}
+		if !o.busy {
+			return nil
+		}
+		if err := c.await(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// beginMessage waits until the caller may begin a message of several frames.
+// With mu held before and after; endMessage must follow.
+func (c *Conn) beginMessage(ctx context.Context) error {
+	if err := c.awaitRoom(ctx, c.queueLimit); err != nil {
+		return err
+	}
+	c.out.message = true
+	return nil
+}
+
+func (o *outbound) endMessage() {
+	o.message = false
+	o.changed()
+}
+
+// commit sends what has been accepted, whose last n bytes are the caller's
+// message, unless somebody else does or it can wait. It unlocks mu.
+func (c *Conn) commit(ctx context.Context, n int) error {
+	o := &c.out
+	o.accepted += int64(n)
+	if o.busy {
+		o.mu.Unlock()
+		return nil
+	}
+	if c.deferrable() {
+		c.armDeferred()
+		o.mu.Unlock()
+		return nil
+	}
+	batch := o.take()
+	o.mu.Unlock()
+	return c.send(ctx, batch, nil, n)
+}
+
+func (c *Conn) deferrable() bool {
+	return c.out.more.Load() && !c.noDeferral && len(c.out.buf) < c.queueLimit
+}
+
+// armDeferred makes sure that what is deferred goes out although the handler
+// may be slow to read on.
+func (c *Conn) armDeferred() {
+	o := &c.out
+	o.deferred.Store(true)
+	switch {
+	case o.armed:
+		return
+	case o.timer == nil:
+		o.timer = time.AfterFunc(deferTime, c.deferredLate)
+	default:
+		o.timer.Reset(deferTime)
+	}
+	o.armed = true
+}
+
+func (c *Conn) deferredLate() {
+	o := &c.out
+	o.mu.Lock()
+	o.armed = false
+	o.mu.Unlock()
+	c.flushDeferred()
+}
+
+// flushDeferred sends what is deferred, without blocking.
+func (c *Conn) flushDeferred() {
+	if c.out.deferred.Load() {
+		c.out.mu.Lock()
+		c.kick()
+	}
+}
+
+// kick sends what has been accepted, without blocking, if nobody does. It
+// unlocks mu.
+func (c *Conn) kick() {
+	o := &c.out
+	if o.busy || len(o.buf)+len(o.ctl) == 0 {
+		o.mu.Unlock()
+		return
+	}
+	batch := o.take()
+	o.mu.Unlock()
+	c.pump(batch)
+}
+
+// pump sends batch, and what is accepted meanwhile, for a caller who can't
+// wait; the caller is the sender, and no longer when pump returns.
+func (c *Conn) pump(batch []byte) {
+	if c.raw == nil {
+		c.flushLater(batch, 0)
+		return
+	}
+	n, err := c.raw.write(batch, nil, false)
+	switch {
+	case err != nil:
+		c.sendFailed(err)
+	case n < len(batch):
+		c.flushLater(batch, n)
+	default:
+		c.sentAll(batch, nil)
+	}
+}
+
+// send sends head and then body, of which the last own bytes are the caller's
+// message. The caller is the sender, and no longer when send returns. head goes
+// back to the pool.
+func (c *Conn) send(ctx context.Context, head, body []byte, own int) error {
+	n, err := c.transmit(ctx, head, body)
+	if n == len(head)+len(body) {
+		c.sentAll(head, body)
+		return nil
+	}
+	return c.cutShort(ctx, head, body, n, own, err)
+}
+
+// transmit writes head and body until everything is written or ctx ends, and
+// says how much was written.
+func (c *Conn) transmit(ctx context.Context, head, body []byte) (n int, err error) {
+	if c.raw != nil {
+		n, err = c.raw.write(head, body, false)
+		if err != nil || n == len(head)+len(body) {
+			return n, err
+		}
+	}
+	if done := ctx.Done(); done != nil && done != c.done {
+		if err := c.writeCut.begin(ctx, done); err != nil {
+			return n, err
+		}
+		defer c.writeCut.end()
+	}
+	if c.raw != nil {
+		h := min(n, len(head))
+		m, err := c.raw.write(head[h:], body[n-h:], true)
+		return n + m, err
+	}
+	return c.writeStream(head, body)
+}
+
+// writeStream is for transports that are no sockets.
+func (c *Conn) writeStream(head, body []byte) (n int, err error) {
+	for _, p := range [2][]byte{head, body} {
+		for len(p) > 0 && err == nil {
+			var m int
+			m, err = c.t.Write(p[:min(len(p), pool.Large)])
+			if m > 0 {
+				c.out.progress.Add(1)
+			}
+			n, p = n+m, p[m:]
+		}
+	}
+	return n, err
+}
+
+// sentAll goes on with what others have appended since, or stops being the
+// sender if there is nothing.
+func (c *Conn) sentAll(head, body []byte) {
+	o := &c.out
+	for range maxRounds {
+		n := len(head) + len(body)
+		pool.Put(head)
+		o.mu.Lock()
+		o.written += int64(n)
+		if len(o.buf)+len(o.ctl) == 0 {
+			o.busy = false
+			o.changed()
+			o.mu.Unlock()
+			return
+		}
+		head, body = o.take(), nil
+		o.mu.Unlock()
+		if c.raw == nil {
+			break
+		}
+		n, err := c.raw.write(head, nil, false)
+		if err != nil {
+			c.sendFailed(err)
+			return
+		}
+		if n < len(head) {
+			c.flushLater(head, n)
+			return
+		}
+	}
+	c.flushLater(head, 0)
+}
+
+// flushLater passes the rest of a batch, of which n bytes are written, to a
+// goroutine of its own, which is the sender from then on.
+func (c *Conn) flushLater(batch []byte, n int) {
+	go c.flusher(batch, n)
+}
+
+// flusher sends the rest of batch and whatever is accepted meanwhile. It ends
+// when there is nothing more, or with the connection: a peer that takes nothing
+// is ended by WriteTimeout.
+func (c *Conn) flusher(batch []byte, n int) {
+	o := &c.out
+	for {
+		if _, err := c.transmit(context.Background(), batch[n:], nil); err != nil {
+			c.sendFailed(err)
+			return
+		}
+		pool.Put(batch)
+		o.mu.Lock()
+		o.written += int64(len(batch))
+		if len(o.buf)+len(o.ctl) == 0 {
+			o.busy = false
+			o.changed()
+			o.mu.Unlock()
+			return
+		}
+		batch, n = o.take(), 0
+		o.mu.Unlock()
+	}
+}
+
+// sendFailed ends the connection because the transport takes nothing any more.
+// The caller was the sender.
+func (c *Conn) sendFailed(err error) error {
+	if err != ErrWriteCut {
+		err = &CloseError{Code: StatusAbnormal, Err: err}
+	}
+	err = c.fail(err)
+	o := &c.out
+	o.mu.Lock()
+	o.busy = false
+	o.changed()
+	o.mu.Unlock()
+	return err
+}
+
+// cutShort sorts out a send of which only n bytes were written.
+//
+// If it was ctx that ended, and nothing of the caller's own message is on the
+// wire, the message is taken back. Otherwise the frame has to be finished before
+// anything else can be sent, which a goroutine does: "the next writer will" is
+// not enough, there may be none.
+func (c *Conn) cutShort(ctx context.Context, head, body []byte, n, own int, err error) error {
+	if over := c.over(); over != nil {
+		c.sendFailed(err)
+		return over
+	}
+	cause := ctx.Err()
+	if cause == nil {
+		return c.sendFailed(err)
+	}
+	total := len(head) + len(body)
+	begun := total-n < own
+	if !c.writesCut && err != cause { // it has blocked in the transport
+		return c.sendFailed(ErrWriteCut)
+	}
+	rest := append(append(pool.Get(total-n), head[min(n, len(head)):]...), body[max(n-len(head), 0):]...)
+	pool.Put(head)
+	if !begun {
+		rest = rest[:len(rest)-own]
+		n += own
+	}
+	c.out.mu.Lock()
+	c.out.written += int64(n)
+	c.out.mu.Unlock()
+	c.flushLater(rest, 0)
+	if begun {
+		return &opError{"write", &partlyWritten{cause}}
+	}
+	return &opError{"write", cause}
+}
+
+// partlyWritten is a context's error on a write that had begun.
+type partlyWritten struct{ err error }
+
+func (e *partlyWritten) Error() string {
+	return e.err.Error() + " (the message was being sent and may still arrive)"
+}
+
+func (e *partlyWritten) Unwrap() error { return e.err }
+
+func (e *partlyWritten) Timeout() bool { return e.err == context.DeadlineExceeded }

@@ -1,0 +1,172 @@
+package conn
+
+import (
+	"context"
+	"slices"
+
+	"github.com/tidewire/ws/internal/pool"
+	"github.com/tidewire/ws/internal/wire"
+)
+
+// Prepared is a message that is framed once and written to many connections. It
+// never changes and is safe for concurrent use.
+type Prepared struct {
+	m     Message
+	frame []byte // as a server sends it; nil if it goes out in fragments
+}
+
+// NewPrepared prepares m, of whose Data it keeps a copy.
+func NewPrepared(m Message) (*Prepared, error) {
+	if err := m.Type.check(); err != nil {
+		return nil, err
+	}
+	h := wire.Header{Opcode: wire.Opcode(m.Type), Fin: true, Length: int64(len(m.Data))}
+	p := &Prepared{m: m}
+	if len(m.Data) > maxFragment {
+		p.m.Data = slices.Clone(m.Data)
+		return p, nil
+	}
+	p.frame = append(h.Append(make([]byte, 0, h.Len()+len(m.Data))), m.Data...)
+	p.m.Data = p.frame[h.Len():]
+	return p, nil
+}
+
+// size is what p takes on c's wire.
+func (p *Prepared) size(c *Conn) int { return c.frameLen(len(p.m.Data)) }
+
+// appendPrepared appends p as c sends it. A client masks every message anew, so
+// that there preparing saves nothing.
+func (c *Conn) appendPrepared(b []byte, p *Prepared) []byte {
+	if c.client || p.frame == nil {
+		return c.appendFrame(b, wire.Opcode(p.m.Type), true, p.m.Data)
+	}
+	return append(b, p.frame...)
+}
+
+// WritePrepared sends messages, in order and, if they are together not longer
+// than 64 KiB, in one piece. Errors are as Write's; where ctx ended before any
+// of it was on the wire, none of that piece was sent.
+func (c *Conn) WritePrepared(ctx context.Context, ps ...*Prepared) error {
+	for len(ps) > 0 {
+		k, n := 0, 0
+		for k < len(ps) && n+ps[k].size(c) <= pool.Large {
+			n += ps[k].size(c)
+			k++
+		}
+		var err error
+		if k > 0 {
+			err = c.writeTogether(ctx, ps[:k], n)
+		} else {
+			k, err = 1, c.writeLong(ctx, ps[0].m)
+		}
+		if err != nil {
+			return err
+		}
+		ps = ps[k:]
+	}
+	return nil
+}
+
+// writeTogether sends messages of n bytes with their headers. A single one, if
+// the connection has nothing else to send, is not even copied.
+func (c *Conn) writeTogether(ctx context.Context, ps []*Prepared, n int) error {
+	o := &c.out
+	o.mu.Lock()
+	if err := c.awaitRoom(ctx, n); err != nil {
+		o.mu.Unlock()
+		return err
+	}
+	if len(ps) == 1 && c.direct() {
+		o.accepted += int64(n)
+		head := o.take()
+		o.mu.Unlock()
+		return c.send(ctx, head, ps[0].frame, n)
+	}
+	o.buf = pool.Grow(o.buf, n)
+	for _, p := range ps {
+		o.buf = c.appendPrepared(o.buf, p)
+	}
+	return c.commit(ctx, n)
+}
+
+// direct reports whether a prepared frame can be written from where it lies.
+func (c *Conn) direct() bool {
+	return !c.client && !c.out.busy && len(c.out.buf) == 0 && !c.deferrable()
+}
+
+// TryWrite sends messages without ever blocking: it accepts the first n whole,
+// as many as the connection's queue (Config.WriteQueue) takes, and leaves the
+// others. OnWritable tells when more may be accepted. err is not nil only if
+// the connection has ended or is closing.
+func (c *Conn) TryWrite(ps ...*Prepared) (n int, err error) {
+	o := &c.out
+	o.mu.Lock()
+	if err := o.refused(); err != nil {
+		o.mu.Unlock()
+		return 0, err
+	}
+	if len(ps) == 1 && c.raw != nil && ps[0].frame != nil && !o.message && c.direct() {
+		o.accepted += int64(len(ps[0].frame))
+		head := o.take()
+		o.mu.Unlock()
+		return 1, c.tryDirect(head, ps[0].frame)
+	}
+	for n < len(ps) && c.accepts(ps[n]) {
+		size := ps[n].size(c)
+		o.buf = c.appendPrepared(pool.Grow(o.buf, size), ps[n])
+		o.accepted += int64(size)
+		n++
+	}
+	if n == 0 || o.busy {
+		o.mu.Unlock()
+		return n, nil
+	}
+	if c.deferrable() {
+		c.armDeferred()
+		o.mu.Unlock()
+		return n, nil
+	}
+	c.kick()
+	return n, nil
+}
+
+// accepts reports whether TryWrite may append p now: when the queue has room
+// for it, or is empty.
+func (c *Conn) accepts(p *Prepared) bool {
+	o := &c.out
+	return !o.message && (len(o.buf) == 0 || len(o.buf)+p.size(c) <= c.queueLimit)
+}
+
+// tryDirect writes head and a frame that lies elsewhere, of which it copies
+// only what the socket doesn't take at once.
+func (c *Conn) tryDirect(head, frame []byte) error {
+	n, err := c.raw.write(head, frame, false)
+	if err != nil {
+		return c.sendFailed(err)
+	}
+	if total := len(head) + len(frame); n < total {
+		rest := append(pool.Get(total-n), head[min(n, len(head)):]...)
+		rest = append(rest, frame[max(n-len(head), 0):]...)
+		pool.Put(head)
+		c.out.mu.Lock()
+		c.out.written += int64(n)
+		c.out.mu.Unlock()
+		c.flushLater(rest, 0)
+		return nil
+	}
+	c.sentAll(head, frame)
+	return nil
+}
+
+// OnWritable has f called once, on a goroutine of its own, when TryWrite may
+// accept a message again that it has left, or when the connection has ended.
+func (c *Conn) OnWritable(f func()) {
+	o := &c.out
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.err != nil || !o.message && len(o.buf) < c.queueLimit {
+		go f()
+		return
+	}
+	o.writable = append(o.writable, f)
+}

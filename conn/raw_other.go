@@ -1,0 +1,14 @@
+//go:build !linux
+
+package conn
+
+import "context"
+
+// rawIO is for Linux; elsewhere connections use their transport's methods.
+type rawIO struct{}
+
+func newRawIO(*Conn) *rawIO { return nil }
+
+func (*rawIO) read(context.Context, []byte) (int, error) { panic("unreachable") }
+
+func (*rawIO) write(_, _ []byte, _ bool) (int, error) { panic("unreachable") }

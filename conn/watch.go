@@ -1,0 +1,202 @@
+package conn
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tidewire/ws/internal/wire"
+)
+
+// watch is what a Keeper knows of a connection. Reads and writes leave traces
+// that cost them next to nothing, no clock and no timer; every check compares
+// them with those of the check before. So a timeout is noticed up to a quarter
+// of the shortest one late.
+//
+// Silence counts only while somebody waits for the peer's bytes: a handler that
+// is busy, or that slows its peer down by not reading, must not lose a healthy
+// connection.
+type watch struct {
+	// traffic is the read side's trace: its lowest bit says that a read is
+	// waiting, the rest changes when bytes arrive. message is the number of the
+	// message that a waiting read is in the middle of; 0: none.
+	traffic atomic.Uint32
+	message atomic.Uint32
+
+	keeper *Keeper // nil: nothing to watch
+	index  int     // in keeper.conns; guarded by keeper.mu
+
+	// Fixed.
+	ping, pong, idle, whole, write time.Duration
+
+	// What the last check saw; the keeper's alone.
+	seen     uint32
+	heard    time.Time // the peer was heard of, or nobody was listening
+	pinged   time.Time // zero: no ping is out
+	partial  uint32
+	begun    time.Time // partial was first seen
+	progress uint32
+	moved    time.Time // the write side was first seen like this
+}
+
+// waiting and notWaiting are called by whoever holds the read side.
+func (w *watch) waiting(p *wire.Parser) {
+	w.traffic.Store(w.traffic.Load() | 1)
+	if n := p.InMessage(); n != w.message.Load() {
+		w.message.Store(n)
+	}
+}
+
+func (w *watch) notWaiting(arrived bool) {
+	t := w.traffic.Load() &^ 1
+	if arrived {
+		t += 2
+	}
+	w.traffic.Store(t)
+}
+
+// start has the connection watched, if there is anything to watch for.
+func (w *watch) start(c *Conn, cfg Config) {
+	w.ping = limit(cfg.PingInterval, defaultPingInterval)
+	w.pong = limit(cfg.PongTimeout, defaultPongTimeout)
+	w.idle = limit(cfg.IdleTimeout, defaultIdleTimeout)
+	w.whole = limit(cfg.MessageTimeout, defaultMessageTimeout)
+	w.write = limit(cfg.WriteTimeout, defaultWriteTimeout)
+	var shortest time.Duration
+	for _, d := range []time.Duration{w.ping, w.pong, w.idle, w.whole, w.write} {
+		if d > 0 && (shortest == 0 || d < shortest) {
+			shortest = d
+		}
+	}
+	if shortest == 0 {
+		return
+	}
+	if w.keeper = cfg.Keeper; w.keeper == nil {
+		w.keeper = new(Keeper)
+	}
+	now := time.Now()
+	w.heard, w.moved = now, now
+	w.keeper.add(c, max(shortest/4, time.Millisecond))
+}
+
+func (w *watch) stop() {
+	if w.keeper != nil {
+		w.keeper.remove(w)
+	}
+}
+
+// check ends the connection if a timeout has passed, and pings the peer if it
+// is time. It never blocks.
+func (c *Conn) check(now time.Time) {
+	w := &c.watch
+	traffic := w.traffic.Load()
+	listening := traffic&1 != 0
+	if !listening || traffic>>1 != w.seen {
+		w.seen, w.heard, w.pinged = traffic>>1, now, time.Time{}
+	}
+	silence := now.Sub(w.heard)
+	switch {
+	case c.over() != nil:
+	case c.stalled(now):
+		c.fail(ErrWriteStalled)
+	case w.idle > 0 && silence >= w.idle:
+		c.refuse(StatusGoingAway, ErrIdle)
+	case w.pong > 0 && !w.pinged.IsZero() && now.Sub(w.pinged) >= w.pong:
+		c.refuse(StatusInternalError, ErrPongTimeout)
+	case c.dribbling(listening, now):
+		c.refuse(StatusPolicyViolation, ErrMessageTimeout)
+	case w.ping > 0 && w.pinged.IsZero() && silence >= w.ping:
+		w.pinged = now
+		c.sendControl(wire.Ping, nil)
+	}
+}
+
+// stalled reports whether something has been waiting to be sent, and none of it
+// was taken, for the write timeout.
+func (c *Conn) stalled(now time.Time) bool {
+	w, o := &c.watch, &c.out
+	if w.write == 0 || !o.mu.TryLock() {
+		return false
+	}
+	busy := o.busy
+	o.mu.Unlock()
+	if p := o.progress.Load(); !busy || p != w.progress {
+		w.progress, w.moved = p, now
+	}
+	return now.Sub(w.moved) >= w.write
+}
+
+// dribbling reports whether the peer has been in the middle of one message for
+// the message timeout, while it was being waited for.
+func (c *Conn) dribbling(listening bool, now time.Time) bool {
+	w := &c.watch
+	if n := w.message.Load(); !listening || n == 0 || n != w.partial {
+		w.partial, w.begun = n, now
+	}
+	return w.whole > 0 && now.Sub(w.begun) >= w.whole
+}
+
+// Keeper watches over the timeouts of many connections with one timer, which
+// runs while there are any. The zero value is ready; it must not be copied.
+type Keeper struct {
+	mu     sync.Mutex
+	conns  []*Conn
+	timer  *time.Timer
+	period time.Duration // the shortest that any connection asked for
+}
+
+func (k *Keeper) add(c *Conn, period time.Duration) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	c.watch.index = len(k.conns)
+	k.conns = append(k.conns, c)
+	switch {
+	case k.timer == nil:
+		k.period = period
+		k.timer = time.AfterFunc(period, k.tick)
+	case len(k.conns) == 1 || period < k.period:
+		k.period = period
+		k.timer.Reset(period)
+	}
+}
+
+func (k *Keeper) remove(w *watch) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if w.index < 0 {
+		return
+	}
+	last := len(k.conns) - 1
+	moved := k.conns[last]
+	k.conns[w.index], k.conns[last] = moved, nil
+	moved.watch.index = w.index
+	w.index = -1
+	if k.conns = k.conns[:last]; last == 0 {
+		k.timer.Stop()
+		k.conns = nil
+	}
+}
+
+// tick checks every connection, a handful at a time so that the lock is never
+// held for long. One that is moved meanwhile may have to wait for the next tick.
+func (k *Keeper) tick() {
+	now := time.Now()
+	var some [64]*Conn
+	for at := 0; ; at += len(some) {
+		k.mu.Lock()
+		n := 0
+		if at < len(k.conns) {
+			n = copy(some[:], k.conns[at:])
+		}
+		if n == 0 && len(k.conns) > 0 {
+			k.timer.Reset(k.period)
+		}
+		k.mu.Unlock()
+		if n == 0 {
+			return
+		}
+		for _, c := range some[:n] {
+			c.check(now)
+		}
+	}
+}

@@ -1,0 +1,204 @@
+package conn
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/tidewire/ws/internal/mask"
+	"github.com/tidewire/ws/internal/pool"
+	"github.com/tidewire/ws/internal/wire"
+)
+
+// Writes may come from any goroutine; each message goes out whole. nil means
+// that the message was accepted, in order: if it can't be sent after all, the
+// next call and Context's cause say so. Flush waits until the kernel has
+// everything.
+//
+// While more requests have arrived and wait to be read, a message may wait a
+// moment for the next one, and while one goroutine is sending the others' are
+// collected, so that many messages go out with one system call.
+
+// Write sends a message. p is not kept and not changed. Text is not checked: it
+// is the caller's to send UTF-8 only.
+//
+// If ctx ends before any of it is on the wire, the message is not sent, the
+// error wraps ctx.Err(), and the connection goes on. If ctx ends halfway, what
+// is left of the message is sent in the background, and the error says that it
+// may still arrive; over TLS, and in a message that leaves more than 256 KiB
+// unsent, this ends the connection with ErrWriteCut instead.
+func (c *Conn) Write(ctx context.Context, t MessageType, p []byte) error {
+	return c.WriteMessage(ctx, Message{Type: t, Data: p})
+}
+
+// WriteMessage is Write with the message's options.
+func (c *Conn) WriteMessage(ctx context.Context, m Message) error {
+	if err := m.Type.check(); err != nil {
+		return err
+	}
+	if len(m.Data) > maxCopied {
+		return c.writeLong(ctx, m)
+	}
+	n := c.frameLen(len(m.Data))
+	c.out.mu.Lock()
+	if err := c.awaitRoom(ctx, n); err != nil {
+		c.out.mu.Unlock()
+		return err
+	}
+	c.out.buf = c.appendFrame(pool.Grow(c.out.buf, n), wire.Opcode(m.Type), true, m.Data)
+	return c.commit(ctx, n)
+}
+
+func (t MessageType) check() error {
+	if t == Text || t == Binary {
+		return nil
+	}
+	return fmt.Errorf("ws: write: message type %d is neither Text nor Binary", byte(t))
+}
+
+// frameLen is what appendFrame adds for n bytes of payload.
+func (c *Conn) frameLen(n int) int {
+	return wire.Header{Masked: c.client, Length: int64(n)}.Len() + n
+}
+
+// appendFrame appends a frame, masked if this end is a client.
+func (c *Conn) appendFrame(b []byte, op wire.Opcode, fin bool, p []byte) []byte {
+	h := wire.Header{Opcode: op, Fin: fin, Masked: c.client, Length: int64(len(p))}
+	if !c.client {
+		return append(h.Append(b), p...)
+	}
+	h.Key = newMaskKey()
+	b = h.Append(b)
+	at := len(b)
+	b = append(b, p...)
+	mask.Bytes(b[at:], h.Key)
+	return b
+}
+
+// newMaskKey returns a key that nobody can foresee (RFC 6455 10.3).
+func newMaskKey() uint32 {
+	var key [4]byte
+	_, _ = rand.Read(key[:]) // never fails
+	return binary.LittleEndian.Uint32(key[:])
+}
+
+// writeLong sends a message that is not copied whole: each fragment goes out
+// before the next is begun, so that control frames can pass between.
+func (c *Conn) writeLong(ctx context.Context, m Message) error {
+	o := &c.out
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if err := c.beginMessage(ctx); err != nil {
+		return err
+	}
+	defer o.endMessage()
+	op, rest := wire.Opcode(m.Type), m.Data
+	for len(rest) > 0 {
+		p := rest[:min(len(rest), c.fragment())]
+		rest = rest[len(p):]
+		err := c.writeFragment(ctx, op, p, rest)
+		if err != nil {
+			return err
+		}
+		op = wire.Continuation
+	}
+	return nil
+}
+
+// fragment is the longest payload of a frame. A client's is shorter: masking
+// copies it.
+func (c *Conn) fragment() int {
+	if c.client {
+		return maxCopied
+	}
+	return maxFragment
+}
+
+// writeFragment sends one frame of a message, of which rest follows. mu is held.
+func (c *Conn) writeFragment(ctx context.Context, op wire.Opcode, p, rest []byte) error {
+	o := &c.out
+	if err := c.awaitTurn(ctx); err != nil {
+		return c.giveUp(op, p, rest, err)
+	}
+	n := c.frameLen(len(p))
+	o.accepted += int64(n)
+	head, body, fin := o.take(), p, len(rest) == 0
+	if c.client {
+		head, body = c.appendFrame(pool.Grow(head, n), op, fin, p), nil
+	} else {
+		h := wire.Header{Opcode: op, Fin: fin, Length: int64(len(p))}
+		head = h.Append(pool.Grow(head, wire.MaxHeader))
+	}
+	o.mu.Unlock()
+	err := c.send(ctx, head, body, n)
+	o.mu.Lock()
+	if err == nil {
+		return nil
+	}
+	var begun *partlyWritten
+	if errors.As(err, &begun) {
+		return c.giveUp(wire.Continuation, nil, rest, err)
+	}
+	return c.giveUp(op, p, rest, err)
+}
+
+// giveUp ends a message whose write has failed with err: if the connection goes
+// on and a part of the message has been sent, p and rest, which have not, are
+// sent in the background.
+func (c *Conn) giveUp(op wire.Opcode, p, rest []byte, err error) error {
+	o := &c.out
+	var call *opError
+	if op != wire.Continuation || !errors.As(err, &call) || o.refused() != nil {
+		return err // nothing has been sent, or nothing can be any more
+	}
+	if len(p)+len(rest) > maxKept || !c.writesCut {
+		o.mu.Unlock()
+		err = c.fail(ErrWriteCut)
+		o.mu.Lock()
+		return err
+	}
+	for _, q := range [2][]byte{p, rest} {
+		if len(q) == 0 {
+			continue
+		}
+		n := c.frameLen(len(q))
+		fin := len(rest) == 0 || &q[0] == &rest[0]
+		o.buf = c.appendFrame(pool.Grow(o.buf, n), wire.Continuation, fin, q)
+		o.accepted += int64(n)
+	}
+	o.mu.Unlock()
+	c.kickSoon()
+	o.mu.Lock()
+	return &opError{"write", &partlyWritten{call.err}}
+}
+
+// kickSoon is kick without mu held.
+func (c *Conn) kickSoon() {
+	c.out.mu.Lock()
+	c.kick()
+}
+
+// Flush waits until the kernel has taken everything that was accepted before.
+// It fails if that did not come about; if ctx ends first, the error wraps
+// ctx.Err(), and sending goes on.
+func (c *Conn) Flush(ctx context.Context) error {
+	o := &c.out
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for goal := o.accepted; o.written < goal; {
+		if o.err != nil {
+			return o.err
+		}
+		if !o.busy {
+			c.kick()
+			o.mu.Lock()
+			continue
+		}
+		if err := c.await(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,8 +1,8 @@
 // Package conformance checks WebSocket implementations against RFC 6455 and RFC 7692 from the outside, over TCP.
 //
 // It performs the checks of the Autobahn test suite under that suite's case numbers (1.1.1 to 13.7.18), in both
-// directions: [RunClient] is a client that tests any echo server, [Server] is a server that tests any client that
-// speaks the suite's little protocol (/getCaseCount, /runCase, ...). A few cases of its own, numbered X.*, cover rules
+// directions: [TestServer] is a client that tests any echo server, [Server] a server that tests any client that speaks
+// the suite's little protocol (/getCaseCount, /runCase, ...), [TestClient] the same within one process. A few cases of its own, numbered X.*, cover rules
 // that the suite leaves out. Frames, masking, handshakes and inflating are written here once more, so that a mistake in
 // the library under test is not repeated, and thereby hidden, by its judge.
 //
@@ -53,15 +53,20 @@ type Options struct {
 	Cases   []string // patterns such as "1.*" or "6.4.1" (path.Match); none: all
 	Exclude []string // patterns of cases to leave out
 
-	// Agent names the peer in the report; empty: a server's Server header, or its URL. Clients name themselves.
+	// Agent names the peer in the report; empty: a server's Server header, or its URL. A client that comes to a Server
+	// names itself.
 	Agent string
-	// Parallel is the number of cases that RunClient runs at a time; 0: 16. Sections 9, 12 and 13 run two at a time.
+	// Parallel is the number of cases that TestServer and TestClient run at a time; 0: 16. Of sections 9, 12 and 13 at
+	// most two cases run at a time.
 	Parallel int
 	// Scale divides the message sizes of 9.1 to 9.6 and the message counts of 9.7, 9.8, 12 and 13; 0 or 1: full size.
 	Scale int
-	// Second is how long a second of the suite's timeouts lasts; 0: one second. Shorter ones make broken peers fail
-	// faster, longer ones help on a crowded machine. The limits of sections 9, 12 and 13 are not affected.
+	// Second is how long a second of the suite's pauses and timeouts lasts; 0: one second. A shorter one makes broken
+	// peers fail faster. The limits of sections 9, 12 and 13 are not affected.
 	Second time.Duration
+	// Patience multiplies the time that the peer has to answer, but not the pauses; 0: 1. On a crowded machine a higher
+	// one keeps sound peers from failing.
+	Patience int
 	// Log is called with each result as it comes in, from one goroutine at a time; nil: no calls.
 	Log func(Result)
 }
@@ -76,8 +81,28 @@ func (o Options) withDefaults() Options {
 	if o.Second <= 0 {
 		o.Second = time.Second
 	}
+	if o.Patience <= 0 {
+		o.Patience = 1
+	}
 	return o
 }
+
+// clock converts the suite's seconds.
+type clock struct {
+	second   time.Duration
+	patience int
+}
+
+func (o Options) clock() clock { return clock{o.Second, o.Patience} }
+
+// pause is a wait of the suite's own.
+func (c clock) pause(s seconds) time.Duration { return time.Duration(float64(s) * float64(c.second)) }
+
+// limit is a wait for the peer.
+func (c clock) limit(s seconds) time.Duration { return c.pause(s) * time.Duration(c.patience) }
+
+// handshake is the time for an opening handshake.
+func (c clock) handshake() time.Duration { return max(5*time.Second, c.limit(5)) }
 
 // Cases returns the cases that match one of the patterns (none: all) and none of exclude, in the suite's order. A
 // pattern that matches nothing is an error.

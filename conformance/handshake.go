@@ -18,9 +18,6 @@ import (
 	"time"
 )
 
-// handshakeTimeout bounds the opening handshake, in the suite's seconds.
-const handshakeTimeout seconds = 5
-
 // dialed is an opened connection, seen from the client.
 type dialed struct {
 	conn   net.Conn

@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -18,10 +19,11 @@ type Report struct {
 
 	mu      sync.Mutex
 	results map[string]map[string]Result // by agent and case
+	added   chan struct{}                // closed and replaced with each new result
 }
 
 func newReport(cases []*Case) *Report {
-	r := &Report{order: map[*Case]int{}, results: map[string]map[string]Result{}}
+	r := &Report{order: map[*Case]int{}, results: map[string]map[string]Result{}, added: make(chan struct{})}
 	for i, c := range cases {
 		r.order[c] = i
 	}
@@ -36,6 +38,8 @@ func (r *Report) add(res Result, log func(Result)) {
 		r.results[res.Agent] = map[string]Result{}
 	}
 	r.results[res.Agent][res.Case.ID] = res
+	close(r.added)
+	r.added = make(chan struct{})
 	if log != nil {
 		log(res)
 	}
@@ -57,11 +61,22 @@ func (r *Report) Results(agent string) []Result {
 	})
 }
 
-func (r *Report) result(agent, id string) (Result, bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	res, ok := r.results[agent][id]
-	return res, ok
+// wait returns a result as soon as it is there.
+func (r *Report) wait(ctx context.Context, agent, id string) (Result, error) {
+	for {
+		r.mu.Lock()
+		res, ok := r.results[agent][id]
+		added := r.added
+		r.mu.Unlock()
+		if ok {
+			return res, nil
+		}
+		select {
+		case <-added:
+		case <-ctx.Done():
+			return Result{}, ctx.Err()
+		}
+	}
 }
 
 // Complete reports whether the agent has a result for each case.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
-	"time"
 	"unicode/utf8"
 )
 
@@ -180,9 +179,4 @@ func writes(fs []frame, client bool) [][]byte {
 	}
 	flush()
 	return out
-}
-
-// scaled converts the suite's seconds.
-func (s seconds) scaled(second time.Duration) time.Duration {
-	return time.Duration(float64(s) * float64(second))
 }

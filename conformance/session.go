@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"time"
@@ -16,7 +15,7 @@ import (
 type session struct {
 	conn   net.Conn
 	client bool
-	second time.Duration
+	clock  clock
 	in     parser
 	out    *writer
 	codec  *deflateCodec // nil: no compression
@@ -40,8 +39,8 @@ type session struct {
 	violated                 error // what the peer did that nobody may
 }
 
-func newSession(conn net.Conn, client bool, early []byte, codec *deflateCodec, second time.Duration) *session {
-	s := &session{conn: conn, client: client, codec: codec, second: second, out: newWriter(conn)}
+func newSession(conn net.Conn, client bool, early []byte, codec *deflateCodec, clock clock) *session {
+	s := &session{conn: conn, client: client, codec: codec, clock: clock, out: newWriter(conn)}
 	s.in = parser{masked: !client, compressed: codec != nil, buf: early}
 	return s
 }
@@ -67,12 +66,12 @@ func (s *session) runPhases(sc *script) {
 		return !s.open()
 	}
 	for i, ph := range sc.phases {
-		wait := ph.wait
+		wait := s.clock.pause(ph.wait)
 		if i == len(sc.phases)-1 {
-			wait = sc.limit
+			wait = s.clock.limit(sc.limit)
 		}
 		s.send(ph.send)
-		s.readUntil(wait.scaled(s.second), progress)
+		s.readUntil(wait, progress)
 		if !s.open() {
 			return
 		}
@@ -122,19 +121,20 @@ func (s *session) limitReached(sc *script) {
 // finish waits for what is left of the closing handshake and ends the connection. A server ends TCP as soon as both
 // close frames have passed, a client gives the server a second to do it.
 func (s *session) finish() {
-	s.readUntil(s.second, func() bool { return s.closeReceived })
+	second := s.clock.limit(1)
+	s.readUntil(second, func() bool { return s.closeReceived })
 	if !s.closeReceived && !s.ended {
 		s.timedOut = "the peer did not answer the close frame in time"
 	}
 	if s.client && s.closeReceived && s.violated == nil {
-		s.readUntil(s.second, func() bool { return false })
+		s.readUntil(second, func() bool { return false })
 		if !s.ended {
 			s.timedOut = "the server did not end the TCP connection in time"
 		}
 	}
 	if !s.ended {
 		s.droppedByUs = true
-		s.out.drain(s.second)
+		s.out.drain(second)
 	}
 }
 
@@ -192,7 +192,7 @@ func (s *session) readUntil(wait time.Duration, stop func() bool) {
 func (s *session) violation(err error) {
 	s.violated = err
 	s.sendClose(1002)
-	s.out.drain(s.second)
+	s.out.drain(s.clock.limit(1))
 	s.droppedByUs, s.ended = true, true
 }
 
@@ -235,7 +235,7 @@ func (s *session) handleClose(payload []byte) {
 	}
 	s.sendClose(1000)
 	if !s.client {
-		s.out.drain(s.second)
+		s.out.drain(s.clock.limit(1))
 		s.droppedByUs, s.ended = true, true
 	}
 }
@@ -315,5 +315,3 @@ func (s *session) endReason() string {
 func (s *session) clean() bool {
 	return s.closeSent && s.closeReceived && s.timedOut == "" && s.violated == nil
 }
-
-var _ io.Writer = (net.Conn)(nil)

@@ -28,7 +28,7 @@ func main() {
 	o := f.Options()
 	o.Parallel = *parallel
 	start := time.Now()
-	report, err := conformance.RunClient(ctx, *url, o)
+	report, err := conformance.TestServer(ctx, *url, o)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(2)

@@ -16,6 +16,7 @@ type Flags struct {
 	cases, exclude, agent, json string
 	quick, verbose              bool
 	second                      time.Duration
+	patience                    int
 }
 
 // quickScale makes section 9's largest message 1 MiB and 1000 messages 62.
@@ -30,13 +31,14 @@ func Register(fs *flag.FlagSet) *Flags {
 	fs.StringVar(&f.json, "json", "", "write the report as JSON to this `file`")
 	fs.BoolVar(&f.quick, "quick", false, fmt.Sprintf("divide the sizes and counts of sections 9, 12 and 13 by %d", quickScale))
 	fs.BoolVar(&f.verbose, "v", false, "print each result as it comes in")
-	fs.DurationVar(&f.second, "second", time.Second, "`duration` of a second of the suite's timeouts")
+	fs.DurationVar(&f.second, "second", time.Second, "`duration` of a second of the suite's pauses and timeouts")
+	fs.IntVar(&f.patience, "patience", 1, "`factor` on the time that the peer has to answer")
 	return f
 }
 
 // Options is what the flags say.
 func (f *Flags) Options() conformance.Options {
-	o := conformance.Options{Cases: list(f.cases), Exclude: list(f.exclude), Agent: f.agent, Second: f.second}
+	o := conformance.Options{Cases: list(f.cases), Exclude: list(f.exclude), Agent: f.agent, Second: f.second, Patience: f.patience}
 	if f.quick {
 		o.Scale = quickScale
 	}

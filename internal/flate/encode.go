@@ -11,6 +11,7 @@ type Encoder struct {
 	buf     []byte // history, and the text at work
 	table   []uint16
 	base    uint16 // position of buf[0], modulo 65536
+	indexed int    // what is before in buf is in the table, or not worth it
 	shift   uint
 	history int
 	maxDist int
@@ -27,10 +28,25 @@ func NewEncoder(history, maxDist, tableBits int) *Encoder {
 	}
 }
 
-// Reset forgets the history.
-func (e *Encoder) Reset() {
+// Reset forgets the history, and sets how far back to refer from now on.
+func (e *Encoder) Reset(maxDist int) {
 	clear(e.table)
-	e.buf, e.base = e.buf[:0], 0
+	e.buf, e.base, e.indexed = e.buf[:0], 0, 0
+	e.maxDist = min(maxDist, maxWindow)
+}
+
+// Skip remembers p as if it had been encoded.
+func (e *Encoder) Skip(p []byte) {
+	if n := len(p) - e.history; n > 0 {
+		e.base += uint16(len(e.buf) + n)
+		e.buf, e.indexed = e.buf[:0], 0
+		p = p[n:]
+	}
+	for len(p) > 0 {
+		n := min(len(p), e.chunk())
+		e.load(p[:n])
+		p = p[n:]
+	}
 }
 
 // Append appends src to dst as whole blocks that end with the flush marker, an empty stored block whose last four octets are
@@ -57,7 +73,8 @@ const (
 	minHash   = 4 // bytes that are looked up
 	bufSlack  = 8 // bytes after the text that may be read but mean nothing
 	minChunk  = 4096
-	lazyLimit = 16
+	lazyLimit = 16   // a match this long is taken at once
+	maxIndex  = 4096 // of skipped text, what is indexed later
 )
 
 // chunk is how much text fits behind a full history.
@@ -80,6 +97,7 @@ func (e *Encoder) makeRoom(n int) {
 		drop := len(e.buf) - e.history
 		e.buf = e.buf[:copy(e.buf, e.buf[drop:])]
 		e.base += uint16(drop)
+		e.indexed = max(0, e.indexed-drop)
 	}
 	if need := len(e.buf) + n + bufSlack; need > cap(e.buf) {
 		grown := make([]byte, len(e.buf), min(full, max(2*cap(e.buf), need, 512)))
@@ -96,6 +114,8 @@ func (e *Encoder) find(s *scratch, start int) {
 	buf := e.buf[:end+bufSlack]
 	table := e.table
 	tokens, nt := &s.tokens, s.ntokens
+	e.index(start)
+	e.indexed = max(start, end-minHash+1)
 	i, lit := start, start
 	for i <= end-minHash {
 		length, dist := e.lookup(buf, table, i, end)
@@ -129,6 +149,15 @@ func (e *Encoder) find(s *scratch, start int) {
 		nt++
 	}
 	s.ntokens = nt
+}
+
+// index puts what find hasn't seen into the table: the last strings of the text before, which lacked their ends, and what
+// was skipped, up to a bound.
+func (e *Encoder) index(start int) {
+	buf := e.buf
+	for i := max(e.indexed, start-maxIndex); i < start && i+minHash <= len(buf); i++ {
+		e.table[hash(binary.LittleEndian.Uint32(buf[i:]), e.shift)&uint32(len(e.table)-1)] = e.base + uint16(i)
+	}
 }
 
 // lookup returns the match at i, of at least four bytes, or 0, and puts i into the table.

@@ -1,0 +1,118 @@
+package deflate
+
+import (
+	"math/bits"
+	"sync"
+
+	"github.com/tidewire/ws/internal/flate"
+)
+
+// Options tune a Compressor. The zero value is the default.
+type Options struct {
+	// History is how many bytes of earlier text a compressor with context takeover refers to: 1024 to 32768, by default
+	// 8192, and never more than the window agreed on. It keeps twice as many bytes of memory, and 4 KiB of room.
+	History int
+}
+
+const (
+	defaultHistory = 8192
+	minHistory     = 1024
+)
+
+// Compressor is the sending half of permessage-deflate on one connection. It is not safe for concurrent use.
+// It takes memory from a pool while a message is under way; between messages it keeps, with context takeover, its
+// history and nothing else.
+type Compressor struct {
+	dir     Direction
+	history int
+	enc     *flate.Encoder // nil: nothing to refer to
+	pool    *sync.Pool     // where enc goes back to; nil: it is the connection's own
+}
+
+// NewCompressor returns a Compressor for the direction in which this end sends.
+func NewCompressor(d Direction, o Options) *Compressor {
+	h := o.History
+	if h == 0 {
+		h = defaultHistory
+	}
+	return &Compressor{dir: d, history: min(max(h, minHistory), 1<<d.WindowBits)}
+}
+
+// Append compresses the next piece of a message, or all of it, and appends what goes on the wire to dst. Pieces can be sent as
+// they are in frames of their own, and the peer can inflate each as it comes; fin tells the last one, which may be empty.
+// src is not kept.
+//
+// What Append returns has to be sent, and in order: the peer's window moves with it. Where that isn't so (the write
+// was given up before its first byte, or the text goes out plain instead), call Forget before the next Append.
+func (c *Compressor) Append(dst, src []byte, fin bool) []byte {
+	if c.enc == nil {
+		c.acquire(len(src), fin)
+	}
+	dst = c.enc.Append(dst, src)
+	if fin {
+		dst = dst[:len(dst)-len(tail)] // RFC 7692 7.2.1; an empty message is left as one zero octet, 7.2.3.6
+		if !c.dir.Takeover {
+			c.release()
+		}
+	}
+	return dst
+}
+
+// tail is what ends a message, and isn't sent (RFC 7692 7.2.1).
+const tail = "\x00\x00\xff\xff"
+
+// Forget makes the next message refer to nothing before it and frees the history. It is legal at any time between two
+// messages, and nothing tells the peer: a sender may refer to less than it is allowed to.
+func (c *Compressor) Forget() { c.release() }
+
+// Sent records that a message with this text went out compressed by somebody else (AppendStandalone): the peer's window holds
+// it, so distances to all that came before have grown. Its cost is a copy of at most the history.
+func (c *Compressor) Sent(text []byte) {
+	if c.dir.Takeover && c.enc != nil {
+		c.enc.Skip(text)
+	}
+}
+
+// AppendStandalone appends text, compressed as a message of its own for windows of 1<<windowBits bytes and more, to dst. It refers to
+// nothing before it, so every receiver can inflate it whatever its window holds: RFC 7692 7.2.3.2 allows references, and asks for none.
+// On a connection with context takeover the text then belongs to the peer's window all the same (7.2.2), which Sent is for.
+func AppendStandalone(dst, text []byte, windowBits int) []byte {
+	c := Compressor{dir: Direction{WindowBits: windowBits}}
+	return c.Append(dst, text, true)
+}
+
+// Encoders for messages without context takeover. A small message is worth no large table: clearing it costs more than the
+// search.
+const (
+	smallMessage = 2048
+	smallTable   = 11
+	largeTable   = 13
+)
+
+var (
+	smallEncoders = sync.Pool{New: func() any { return flate.NewEncoder(0, 32768, smallTable) }}
+	largeEncoders = sync.Pool{New: func() any { return flate.NewEncoder(32768, 32768, largeTable) }}
+)
+
+// acquire gets an encoder without a history for a message that starts with n bytes, and may have no more.
+func (c *Compressor) acquire(n int, fin bool) {
+	window := 1 << c.dir.WindowBits
+	if c.dir.Takeover {
+		c.enc = flate.NewEncoder(c.history, window, bits.Len(uint(c.history))-2)
+		return
+	}
+	c.pool = &largeEncoders
+	if fin && n <= smallMessage {
+		c.pool = &smallEncoders
+	}
+	c.enc = c.pool.Get().(*flate.Encoder)
+	c.enc.Reset(window)
+}
+
+// release lets go of the encoder.
+func (c *Compressor) release() {
+	if c.pool != nil {
+		c.pool.Put(c.enc)
+	}
+	c.enc, c.pool = nil, nil
+}

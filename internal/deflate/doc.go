@@ -1,0 +1,3 @@
+// Package deflate is permessage-deflate (RFC 7692) without a connection: negotiation over the values of header fields,
+// and the two halves that turn messages into payloads and back.
+package deflate

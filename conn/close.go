@@ -74,10 +74,23 @@ func (c *Conn) endCause() error {
 
 // refuse ends the connection and tells the peer why.
 func (c *Conn) refuse(code StatusCode, cause error) error {
-	c.sendClose(code, "")
-	cause = c.end(cause)
-	go c.linger()
-	return cause
+	c.CloseCause(code, "", cause)
+	return c.over()
+}
+
+// CloseCause ends the connection at once because of cause: its context ends with
+// it, and every call returns it. The peer is told code and reason, in the
+// background and without waiting for its answer; code 0 tells it nothing.
+// A connection that is over already stays as it is. It never blocks.
+func (c *Conn) CloseCause(code StatusCode, reason string, cause error) {
+	switch {
+	case code == 0:
+		c.fail(cause)
+	case c.over() == nil:
+		c.sendClose(code, strings.ToValidUTF8(reason, "\uFFFD"))
+		c.end(cause)
+		go c.linger()
+	}
 }
 
 // violated ends the connection because of what the peer has sent.

@@ -53,7 +53,7 @@ type Parser struct {
 	// The message in progress.
 	number    uint32 // counts messages; never 0 while one is open
 	open      bool   // its first frame has begun and its last has not ended
-	begun     bool // its first piece has been reported
+	begun     bool   // its first piece has been reported
 	rsv1      bool
 	opcode    Opcode
 	fragments int32

@@ -1,0 +1,273 @@
+package ws
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/tidewire/ws/conn"
+	"github.com/tidewire/ws/internal/handshake"
+	"github.com/tidewire/ws/internal/upgrade"
+)
+
+// IsUpgrade reports whether a request asks for a websocket. Middleware lets
+// every other request through.
+func IsUpgrade(r *http.Request) bool { return handshake.IsUpgrade(r) }
+
+// Accept upgrades a request to a connection (RFC 6455 4.2). o may be nil. If it
+// fails it has answered the request with a status and a short text that says
+// what is wrong, and its error says the same.
+//
+// The connection's context has the values of r's, but does not end with it: net/http
+// cancels that when the handler returns. Whoever called Accept closes the
+// connection. Handler does this, and more, by itself.
+func Accept(w http.ResponseWriter, r *http.Request, o *AcceptOptions) (*Conn, error) {
+	var opts Options
+	if o != nil {
+		opts = *o
+	}
+	a := acceptance{opts: &opts}
+	c, err := a.accept(w, r)
+	if err != nil {
+		return nil, err
+	}
+	rec := upgrade.From(r.Context())
+	context.AfterFunc(c.Context(), func() { a.over(c, rec) })
+	return c, nil
+}
+
+// acceptance is one upgrade on its way to a connection.
+type acceptance struct {
+	opts   *Options
+	keeper *conn.Keeper // nil: one of the connection's own
+	group  *Group       // the handler's; opts has another one
+	serve  bool         // the handler's Serve is to be called: the context has the request
+	events bool         // the request is over before the connection is
+}
+
+func (a *acceptance) accept(w http.ResponseWriter, r *http.Request) (*Conn, error) {
+	rec := upgrade.From(r.Context())
+	agreed, ref := a.agree(r, rec)
+	if ref != nil {
+		upgrade.Refuse(w, r, *ref)
+		return nil, fmt.Errorf("ws: accept: refused with %d: %s", ref.Status, ref.Text)
+	}
+	var space [512]byte
+	response, err := handshake.AppendResponse(space[:0], agreed)
+	if err != nil {
+		return nil, a.broken(w, r, err)
+	}
+	nc, rw, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return nil, a.broken(w, r, hijackError(w, err))
+	}
+	early, err := a.switchProtocols(nc, rw, response)
+	if err != nil {
+		_ = nc.Close()
+		return nil, fmt.Errorf("ws: accept: sending the response: %w", err)
+	}
+	c := a.connect(nc, r, agreed.Protocol, early)
+	if rw != nil { // their 8 KiB would live as long as the handler does
+		*rw.Reader, *rw.Writer = bufio.Reader{}, bufio.Writer{}
+	}
+	if !a.join(c, rec, agreed) {
+		_ = c.CloseNow()
+		return nil, errors.New("ws: accept: the request has been upgraded already")
+	}
+	return c, nil
+}
+
+// agree checks the handshake and settles what it leaves open.
+func (a *acceptance) agree(r *http.Request, rec *upgrade.Record) (handshake.Response, *upgrade.Refusal) {
+	var agreed handshake.Response
+	key, err := handshake.CheckRequest(r)
+	if err != nil {
+		return agreed, refusal("handshake", err)
+	}
+	if d, draining := a.draining(); draining {
+		return agreed, &upgrade.Refusal{By: "shutdown", Status: http.StatusServiceUnavailable,
+			RetryAfter: d, Text: "the server is shutting down"}
+	}
+	if !a.opts.InsecureSkipOrigin && !rec.OriginAllowed() {
+		if err := handshake.CheckOrigin(r, a.opts.Origins); err != nil {
+			return agreed, refusal("origin", err)
+		}
+	}
+	offered, err := handshake.Protocols(r.Header)
+	if err != nil {
+		return agreed, refusal("handshake", err)
+	}
+	protocol := handshake.ChooseProtocol(a.opts.Subprotocols, offered)
+	if protocol == "" && len(offered) > 0 && r.Header.Get("Origin") != "" {
+		return agreed, &upgrade.Refusal{By: "subprotocol", Status: http.StatusBadRequest,
+			Text: fmt.Sprintf("the server speaks none of the offered subprotocols %q, and browsers fail a connection "+
+				"that chooses none: offer one of %q or none", strings.Join(offered, ", "), a.opts.Subprotocols)}
+	}
+	return handshake.Response{Key: key, Protocol: protocol, Header: a.opts.Header}, nil
+}
+
+func refusal(by string, err error) *upgrade.Refusal {
+	var e *handshake.Error
+	if errors.As(err, &e) {
+		return &upgrade.Refusal{By: by, Status: e.Status, Header: e.Header, Text: e.Text}
+	}
+	return &upgrade.Refusal{By: by, Status: http.StatusBadRequest, Text: err.Error()}
+}
+
+// broken answers a request that the server can't upgrade by its own fault.
+func (a *acceptance) broken(w http.ResponseWriter, r *http.Request, err error) error {
+	err = fmt.Errorf("ws: accept: %w", err)
+	a.opts.logger().ErrorContext(r.Context(), err.Error())
+	upgrade.Refuse(w, r, upgrade.Refusal{By: "server", Status: http.StatusInternalServerError,
+		Text: "the server can't upgrade this connection"})
+	return err
+}
+
+// hijackError names the wrapper that hides the connection.
+func hijackError(w http.ResponseWriter, err error) error {
+	for {
+		u, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			break
+		}
+		w = u.Unwrap()
+	}
+	if _, ok := w.(http.Hijacker); ok {
+		return fmt.Errorf("taking over the connection: %w", err)
+	}
+	return fmt.Errorf("%T, which some middleware has put around the http.ResponseWriter, hides the connection: "+
+		"give it a method Unwrap() http.ResponseWriter, or mount the handler outside that middleware (%w)", w, err)
+}
+
+// switchProtocols sends the response in one write and returns what the client
+// has sent behind its handshake.
+func (a *acceptance) switchProtocols(nc net.Conn, rw *bufio.ReadWriter, response []byte) (early []byte, err error) {
+	timeout := a.opts.HandshakeTimeout
+	if timeout == 0 {
+		timeout = defaultHandshakeTimeout
+	}
+	// Deadlines of the http.Server must not outlive the upgrade either.
+	if err := nc.SetDeadline(time.Time{}); err != nil {
+		return nil, err
+	}
+	if timeout > 0 {
+		if err := nc.SetWriteDeadline(time.Now().Add(timeout)); err != nil {
+			return nil, err
+		}
+		defer func() { err = errors.Join(err, nc.SetWriteDeadline(time.Time{})) }()
+	}
+	if rw == nil {
+		_, err = nc.Write(response)
+		return nil, err
+	}
+	if n := rw.Reader.Buffered(); n > 0 {
+		early, _ = rw.Peek(n)
+	}
+	if _, err = nc.Write(append(rw.AvailableBuffer(), response...)); err != nil {
+		return nil, err
+	}
+	return early, nil
+}
+
+// connect makes the connection.
+func (a *acceptance) connect(nc net.Conn, r *http.Request, protocol string, early []byte) *Conn {
+	cfg := a.opts.config()
+	switch {
+	case a.events: // nothing of the request may live as long as the connection
+		cfg.Parent = context.Background()
+		if rec := upgrade.From(r.Context()); rec != nil {
+			cfg.Parent = upgrade.NewContext(cfg.Parent, rec)
+		}
+	case a.serve:
+		cfg.Parent = context.WithValue(context.WithoutCancel(r.Context()), requestKey{}, r)
+	default:
+		cfg.Parent = context.WithoutCancel(r.Context())
+	}
+	cfg.Subprotocol = protocol
+	cfg.Codec = a.opts.Codecs[protocol]
+	cfg.LocalAddr, cfg.RemoteAddr = nc.LocalAddr(), nc.RemoteAddr()
+	cfg.Early = early
+	cfg.Keeper = a.keeper
+	return conn.New(conn.NetTransport(nc), cfg)
+}
+
+// join makes the connection known to its groups and to the middleware.
+func (a *acceptance) join(c *Conn, rec *upgrade.Record, agreed handshake.Response) bool {
+	for _, g := range a.groups() {
+		g.add(c)
+	}
+	opened := upgrade.Opening{Subprotocol: agreed.Protocol, Extensions: agreed.Extensions}
+	ok := rec.Open(opened, func() { c.CloseCause(statusUnauthorized, "credential expired", conn.ErrExpired) })
+	if !ok {
+		a.leave(c)
+	}
+	return ok
+}
+
+// statusUnauthorized is registered with IANA as "Unauthorized".
+const statusUnauthorized StatusCode = 3000
+
+// over is the end of what join began.
+func (a *acceptance) over(c *Conn, rec *upgrade.Record) {
+	a.leave(c)
+	rec.End(upgrade.End{Cause: context.Cause(c.Context())})
+}
+
+func (a *acceptance) leave(c *Conn) {
+	for _, g := range a.groups() {
+		g.remove(c)
+	}
+}
+
+func (a *acceptance) groups() []*Group {
+	gs := make([]*Group, 0, 2)
+	for _, g := range [2]*Group{a.group, a.opts.Group} {
+		if g != nil {
+			gs = append(gs, g)
+		}
+	}
+	return gs
+}
+
+func (a *acceptance) draining() (retryAfter time.Duration, draining bool) {
+	for _, g := range a.groups() {
+		if d, ok := g.draining(); ok {
+			return d, true
+		}
+	}
+	return 0, false
+}
+
+type requestKey struct{}
+
+func (requestKey) String() string { return "ws request" }
+
+// Request returns the request that was upgraded, during Handler's Serve and
+// Open; nil with any other context.
+func Request(ctx context.Context) *http.Request {
+	r, _ := ctx.Value(requestKey{}).(*http.Request)
+	return r
+}
+
+// Principal returns who the connection was authenticated as, by middleware in
+// front of the handler; nil if nobody was.
+func Principal(ctx context.Context) any { return upgrade.From(ctx).Principal() }
+
+// Renew moves the time at which the connection of ctx ends because its
+// credential expires; the zero time means never. It fails once the connection
+// has expired or ended, and for a ctx that is not a connection's.
+func Renew(ctx context.Context, expiry time.Time) error {
+	rec := upgrade.From(ctx)
+	switch {
+	case rec == nil:
+		return errors.New("ws: renew: the context belongs to no connection with a credential")
+	case !rec.Renew(expiry):
+		return fmt.Errorf("ws: renew: %w", conn.ErrExpired)
+	}
+	return nil
+}

@@ -1,0 +1,98 @@
+package ws
+
+import (
+	"context"
+	"net/http"
+)
+
+// EventHandler handles a connection message by message, so that a connection on
+// which nothing happens needs neither a goroutine nor ServeHTTP's stack.
+//
+// Messages of one connection are handled one at a time, in order, and nothing is
+// read while one is. m.Data is valid until Message returns. An error closes the
+// connection as Handler says.
+//
+// An EventHandler may also have a method
+//
+//	Open(ctx context.Context, c *Conn) (context.Context, error)
+//
+// which runs inside ServeHTTP before the first message. The context that it
+// returns is the base of every Message's, and should be context.Background()
+// with the values that are needed: the request's own values may belong to
+// another request once ServeHTTP has returned. Without Open the base has the
+// record that middleware keeps, so that Principal and Renew work, and nothing
+// else. And
+//
+//	Closed(c *Conn, cause error)
+//
+// which runs exactly once for each connection whose Open returned no error,
+// after its last Message.
+type EventHandler interface {
+	Message(ctx context.Context, c *Conn, m Message) error
+}
+
+type opener interface {
+	Open(ctx context.Context, c *Conn) (context.Context, error)
+}
+
+type closer interface {
+	Closed(c *Conn, cause error)
+}
+
+// eventContext is a connection's context with the values of another one.
+type eventContext struct {
+	context.Context // the connection's
+	values          context.Context
+}
+
+func (e eventContext) Value(key any) any {
+	if v := e.Context.Value(key); v != nil {
+		return v
+	}
+	return e.values.Value(key)
+}
+
+// startEvents opens the connection and leaves it to a goroutine of its own.
+func (s *session) startEvents(r *http.Request, h EventHandler) {
+	base := context.Background()
+	if o, ok := h.(opener); ok {
+		ctx := eventContext{s.c.Context(), context.WithValue(context.WithoutCancel(r.Context()), requestKey{}, r)}
+		err := s.protect(func() (err error) {
+			base, err = o.Open(ctx, s.c)
+			return err
+		})
+		if err != nil {
+			s.finish(err)
+			s.end()
+			return
+		}
+	}
+	if base.Done() != nil {
+		stop := context.AfterFunc(base, func() { s.c.CloseCause(StatusGoingAway, "", context.Cause(base)) })
+		context.AfterFunc(s.c.Context(), func() { stop() })
+	}
+	go s.handleEvents(eventContext{s.c.Context(), base}, h)
+}
+
+func (s *session) handleEvents(ctx context.Context, h EventHandler) {
+	defer s.end()
+	if c, ok := h.(closer); ok {
+		defer func() {
+			s.finish(s.protect(func() error {
+				c.Closed(s.c, context.Cause(s.c.Context()))
+				return nil
+			}))
+		}()
+	}
+	s.finish(s.protect(func() error {
+		for m, err := range s.c.Messages(s.c.Context()) {
+			if err != nil {
+				return err
+			}
+			if err := h.Message(ctx, s.c, m); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+}

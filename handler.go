@@ -1,0 +1,163 @@
+package ws
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+
+	"github.com/tidewire/ws/conn"
+	"github.com/tidewire/ws/internal/upgrade"
+)
+
+// Handler is an http.Handler that upgrades requests to connections and hands
+// these to Serve or Events, exactly one of which must be set. It can be mounted
+// on any router, for every method: over HTTP/2 an upgrade is a CONNECT. It must
+// not be copied after its first use.
+//
+// A handler's return closes its connection: nil with 1000, Status with its code
+// and reason, an ended context with 1001, and any other error, or a panic, with
+// 1011 and an empty reason; the error goes to the log and never to the peer. A
+// connection that has ended by itself is left alone, and its error not logged.
+type Handler struct {
+	// Serve is called for each connection, in the goroutine of its request:
+	// ServeHTTP returns when Serve does. ctx is the connection's context: it has
+	// the request's values, and ends with the connection.
+	Serve func(ctx context.Context, c *Conn) error
+
+	// Events is called for each message; see EventHandler.
+	Events EventHandler
+
+	// Options are the same for every connection, unless Configure changes them.
+	Options Options
+
+	// Configure, if not nil, may change a copy of Options for one request, as
+	// tls.Config.GetConfigForClient does. An error refuses the request: one from
+	// Refuse with its status and text, any other with 403.
+	Configure func(r *http.Request, o *Options) error
+
+	keeper conn.Keeper
+	live   Group
+}
+
+var _ http.Handler = (*Handler)(nil)
+
+// refusedError is what Refuse returns.
+type refusedError struct {
+	status int
+	text   string
+}
+
+func (e *refusedError) Error() string { return e.text }
+
+// Refuse is what Configure returns to choose the HTTP status and the text of its refusal.
+func Refuse(status int, text string) error { return &refusedError{status, text} }
+
+// ServeHTTP upgrades the request. With Serve it returns when that does, with
+// Events when Open has returned.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	opts := h.Options
+	a := acceptance{opts: &opts, keeper: &h.keeper, group: &h.live, serve: h.Serve != nil, events: h.Events != nil}
+	if (h.Serve == nil) == (h.Events == nil) {
+		_ = a.broken(w, r, errors.New("Handler needs exactly one of Serve and Events"))
+		return
+	}
+	if h.Configure != nil {
+		if err := h.Configure(r, &opts); err != nil {
+			refuseConfigured(w, r, err)
+			return
+		}
+	}
+	c, err := a.accept(w, r)
+	if err != nil {
+		return // answered, and logged if it is this side's fault
+	}
+	s := &session{acceptance: a, c: c, record: upgrade.From(r.Context())}
+	if h.Events != nil {
+		s.startEvents(r, h.Events)
+		return
+	}
+	defer s.end()
+	err = s.protect(func() error { return h.Serve(c.Context(), c) })
+	s.finish(err)
+	if err == http.ErrAbortHandler {
+		panic(err) // for the http.Server, and the middleware on the way to it
+	}
+}
+
+func refuseConfigured(w http.ResponseWriter, r *http.Request, err error) {
+	ref := upgrade.Refusal{By: "configure", Status: http.StatusForbidden, Text: http.StatusText(http.StatusForbidden)}
+	var refused *refusedError
+	if errors.As(err, &refused) {
+		ref.Status, ref.Text = refused.status, refused.text
+	}
+	upgrade.Refuse(w, r, ref)
+}
+
+// Shutdown is Group.Shutdown for the handler's own connections.
+func (h *Handler) Shutdown(ctx context.Context) error { return h.live.Shutdown(ctx) }
+
+// session is a connection in the hands of a Handler.
+type session struct {
+	acceptance
+	c      *Conn
+	record *upgrade.Record
+}
+
+// end runs when no more of the user's code will: it releases the connection and
+// tells those who wait for it.
+func (s *session) end() {
+	_ = s.c.CloseNow()
+	s.over(s.c, s.record)
+}
+
+// panicked is a handler's panic, on its way to finish.
+type panicked struct {
+	value any
+	stack []byte
+}
+
+func (p *panicked) Error() string { return fmt.Sprintf("panic: %v", p.value) }
+
+// protect calls f and makes an error of its panic. http.ErrAbortHandler, by which
+// net/http's handlers say that they want no word said, drops the connection.
+func (s *session) protect(f func() error) (err error) {
+	defer func() {
+		switch v := recover(); v {
+		case nil:
+		case http.ErrAbortHandler:
+			_ = s.c.CloseNow()
+			err = http.ErrAbortHandler
+		default:
+			err = &panicked{v, debug.Stack()}
+		}
+	}()
+	return f()
+}
+
+// finish closes the connection as the handler's error asks for.
+func (s *session) finish(err error) {
+	code, reason := StatusNormal, ""
+	var status *statusError
+	var panicked *panicked
+	ended := s.c.Context().Err() != nil
+	switch {
+	case err == nil:
+	case errors.As(err, &panicked):
+		code = StatusInternalError
+		s.opts.logger().ErrorContext(s.c.Context(), "ws: handler panicked", "panic", panicked.value, "stack", string(panicked.stack))
+	case ended:
+	case errors.As(err, &status):
+		code, reason = status.code, status.reason
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		code = StatusGoingAway
+	default:
+		code = StatusInternalError
+		s.opts.logger().ErrorContext(s.c.Context(), "ws: handler failed", "error", err)
+	}
+	if !ended {
+		// The peer's answer, or its absence, is nobody's business any more.
+		_ = s.c.Close(context.Background(), code, reason)
+	}
+}

@@ -1,0 +1,91 @@
+package ws
+
+import (
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/tidewire/ws/codec"
+	"github.com/tidewire/ws/conn"
+)
+
+// Options are the settings of a server's connections. The zero value is safe and
+// useful. In every limit and duration 0 means the default and a negative value
+// no limit.
+type Options struct {
+	// Subprotocols that the server speaks, the preferred first. The first one
+	// that the client offers is chosen.
+	Subprotocols []string
+
+	// Origins that may connect beside the server's own: "https://app.example.com",
+	// "http://localhost:5173", or with a star for one label "https://*.example.com".
+	// The server's own origin is the Host header's host and port, each side
+	// defaulted with the Origin's scheme.
+	Origins []string
+
+	// InsecureSkipOrigin lets every web page connect with its visitors' cookies.
+	// It is for servers that use no ambient credentials at all.
+	InsecureSkipOrigin bool
+
+	// Header is sent with the 101 response.
+	Header http.Header
+
+	ReadLimit    int64 // longest message in bytes; default 1 MiB
+	MaxFragments int   // most frames a message; default 10,000
+	ControlRate  int   // most control frames a second from the peer; default 100
+
+	PingInterval     time.Duration // silence of the peer before it is pinged; default 30 s
+	PongTimeout      time.Duration // how long such a ping may go unanswered; default 10 s
+	IdleTimeout      time.Duration // longest silence of the peer; default 5 min
+	MessageTimeout   time.Duration // longest time from a message's first byte to its last; default 60 s
+	WriteTimeout     time.Duration // longest time in which the peer takes nothing of what is being sent; default 30 s
+	CloseTimeout     time.Duration // longest wait for the peer's close frame; default 5 s
+	HandshakeTimeout time.Duration // longest time for sending the 101 response; default 10 s
+
+	// WriteQueue is how many bytes may be accepted beyond what is being sent; default 64 KiB.
+	WriteQueue int
+
+	// NoDeferral sends every message at once, even when more requests have
+	// arrived already and their replies could go out together.
+	NoDeferral bool
+
+	// Codecs of Send, Receive and the router, by subprotocol; JSON for those not named.
+	Codecs map[string]codec.Codec
+
+	// Logger is told what goes wrong on the server's side: handlers' errors and
+	// panics, misuse. nil: slog.Default().
+	Logger *slog.Logger
+
+	// Group has the connections shut down together with those of other
+	// handlers and bare Accepts.
+	Group *Group
+}
+
+// AcceptOptions are Accept's options.
+type AcceptOptions = Options
+
+const defaultHandshakeTimeout = 10 * time.Second
+
+func (o *Options) logger() *slog.Logger {
+	if o.Logger != nil {
+		return o.Logger
+	}
+	return slog.Default()
+}
+
+// config is the connection's part of the options.
+func (o *Options) config() conn.Config {
+	return conn.Config{
+		ReadLimit:      o.ReadLimit,
+		MaxFragments:   o.MaxFragments,
+		ControlRate:    o.ControlRate,
+		PingInterval:   o.PingInterval,
+		PongTimeout:    o.PongTimeout,
+		IdleTimeout:    o.IdleTimeout,
+		MessageTimeout: o.MessageTimeout,
+		WriteTimeout:   o.WriteTimeout,
+		CloseTimeout:   o.CloseTimeout,
+		WriteQueue:     o.WriteQueue,
+		NoDeferral:     o.NoDeferral,
+	}
+}

@@ -14,13 +14,10 @@ import (
 // Flags are the flags that each command has.
 type Flags struct {
 	cases, exclude, agent, json string
-	quick, verbose              bool
+	verbose                     bool
 	second                      time.Duration
-	patience                    int
+	scale, patience             int
 }
-
-// quickScale makes section 9's largest message 1 MiB and 1000 messages 62.
-const quickScale = 16
 
 // Register defines the flags on fs. What they are set to is known once fs was parsed.
 func Register(fs *flag.FlagSet) *Flags {
@@ -29,7 +26,7 @@ func Register(fs *flag.FlagSet) *Flags {
 	fs.StringVar(&f.exclude, "exclude", "", "comma-separated `patterns` of cases to leave out")
 	fs.StringVar(&f.agent, "agent", "", "`name` of the peer in the report (default: its own)")
 	fs.StringVar(&f.json, "json", "", "write the report as JSON to this `file`")
-	fs.BoolVar(&f.quick, "quick", false, fmt.Sprintf("divide the sizes and counts of sections 9, 12 and 13 by %d", quickScale))
+	fs.IntVar(&f.scale, "scale", 1, "divide the sizes and counts of sections 9, 12 and 13 by this `number`")
 	fs.BoolVar(&f.verbose, "v", false, "print each result as it comes in")
 	fs.DurationVar(&f.second, "second", time.Second, "`duration` of a second of the suite's pauses and timeouts")
 	fs.IntVar(&f.patience, "patience", 1, "`factor` on the time that the peer has to answer")
@@ -38,9 +35,8 @@ func Register(fs *flag.FlagSet) *Flags {
 
 // Options is what the flags say.
 func (f *Flags) Options() conformance.Options {
-	o := conformance.Options{Cases: list(f.cases), Exclude: list(f.exclude), Agent: f.agent, Second: f.second, Patience: f.patience}
-	if f.quick {
-		o.Scale = quickScale
+	o := conformance.Options{
+		Cases: list(f.cases), Exclude: list(f.exclude), Agent: f.agent, Scale: f.scale, Second: f.second, Patience: f.patience,
 	}
 	if f.verbose {
 		o.Log = func(r conformance.Result) { fmt.Println(r) }

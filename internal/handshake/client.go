@@ -68,28 +68,16 @@ func isASCII(s string) bool {
 	return !strings.ContainsFunc(s, func(c rune) bool { return c > 0x7f })
 }
 
-// Agreement is what a server's 101 settled.
-type Agreement struct {
-	Protocol   string      // one that was offered; "" when the server chose none
-	Extensions []Extension // each with a name that was offered; the parameters are for the caller to check
-}
-
-// CheckResponse checks the server's side of the handshake (RFC 6455 4.1) against the request that r describes.
-func CheckResponse(resp *http.Response, r Request) (a Agreement, err error) {
+// CheckResponse checks the server's side of the handshake (RFC 6455 4.1) against the request that r describes, all but its
+// extensions, and returns the subprotocol: one that was offered, or "" when the server chose none.
+func CheckResponse(resp *http.Response, r Request) (protocol string, err error) {
 	if err := checkSwitch(resp); err != nil {
-		return a, err
+		return "", err
 	}
 	if err := checkAccept(resp.Header[hdrAccept], r.Key); err != nil {
-		return a, err
+		return "", err
 	}
-	if a.Protocol, err = checkProtocol(resp.Header[hdrProtocol], r.Protocols); err != nil {
-		return Agreement{}, err
-	}
-	a.Extensions, err = checkExtensions(resp.Header, r.Extensions)
-	if err != nil {
-		return Agreement{}, err
-	}
-	return a, nil
+	return checkProtocol(resp.Header[hdrProtocol], r.Protocols)
 }
 
 func checkSwitch(resp *http.Response) error {
@@ -138,27 +126,4 @@ func checkProtocol(lines, offered []string) (string, error) {
 		return name, nil
 	}
 	return "", fmt.Errorf("the server's Sec-WebSocket-Protocol %s is none of the offered %q", quote(strings.Join(lines, ", ")), offered)
-}
-
-func checkExtensions(h http.Header, offer string) ([]Extension, error) {
-	list, err := Extensions(h)
-	if err != nil {
-		return nil, fmt.Errorf("the server's %w", err)
-	}
-	for _, e := range list {
-		if !offers(offer, e.Name) {
-			return nil, fmt.Errorf("the server's Sec-WebSocket-Extensions has %s, which was not offered", quote(e.Name))
-		}
-	}
-	return list, nil
-}
-
-func offers(offer, name string) bool {
-	for elem := range elements([]string{offer}) {
-		offered, _, _ := cutUnquoted(elem, ';')
-		if trim(offered) == name {
-			return true
-		}
-	}
-	return false
 }

@@ -1,5 +1,6 @@
 // Package handshake holds the opening handshake of RFC 6455 section 4 as functions over header fields, for both ends:
-// what a server checks and answers, what a client sends and checks, and which origins may connect. It does no I/O.
+// what a server checks and answers, what a client sends and checks, and which origins may connect. It does no I/O, and
+// leaves the meaning of Sec-WebSocket-Extensions to its callers.
 package handshake
 
 import (
@@ -15,7 +16,6 @@ const (
 	hdrAccept     = "Sec-Websocket-Accept"
 	hdrVersion    = "Sec-Websocket-Version"
 	hdrProtocol   = "Sec-Websocket-Protocol"
-	hdrExtensions = "Sec-Websocket-Extensions"
 )
 
 // Error is a refused request as the HTTP response that says so.

@@ -12,7 +12,7 @@ func elements(lines []string) iter.Seq[string] {
 		for _, line := range lines {
 			for rest, more := line, true; more; {
 				var elem string
-				elem, rest, more = cutUnquoted(rest, ',')
+				elem, rest, more = cutElement(rest)
 				if elem = trim(elem); elem != "" && !yield(elem) {
 					return
 				}
@@ -21,8 +21,8 @@ func elements(lines []string) iter.Seq[string] {
 	}
 }
 
-// cutUnquoted is strings.Cut for a separator outside quoted strings (RFC 9110 5.6.4).
-func cutUnquoted(s string, sep byte) (before, after string, found bool) {
+// cutElement is strings.Cut at the first comma outside quoted strings (RFC 9110 5.6.4).
+func cutElement(s string) (before, after string, found bool) {
 	quoted := false
 	for i := 0; i < len(s); i++ {
 		switch c := s[i]; {
@@ -30,35 +30,11 @@ func cutUnquoted(s string, sep byte) (before, after string, found bool) {
 			i++
 		case c == '"':
 			quoted = !quoted
-		case c == sep && !quoted:
+		case c == ',' && !quoted:
 			return s[:i], s[i+1:], true
 		}
 	}
 	return s, "", false
-}
-
-// unquote returns the value of a quoted string (RFC 9110 5.6.4) with its escapes resolved.
-func unquote(s string) (string, bool) {
-	if len(s) < 2 || s[0] != '"' || s[len(s)-1] != '"' {
-		return "", false
-	}
-	s = s[1 : len(s)-1]
-	if !strings.ContainsAny(s, `\"`) {
-		return s, true
-	}
-	b := make([]byte, 0, len(s))
-	for i := 0; i < len(s); i++ {
-		switch {
-		case s[i] == '"':
-			return "", false
-		case s[i] == '\\':
-			if i++; i == len(s) {
-				return "", false
-			}
-		}
-		b = append(b, s[i])
-	}
-	return string(b), true
 }
 
 // contains reports whether a list has the token, in any case.

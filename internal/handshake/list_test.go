@@ -65,28 +65,6 @@ func TestContains(t *testing.T) {
 	}
 }
 
-func TestUnquote(t *testing.T) {
-	tests := []struct {
-		in, want string
-		ok       bool
-	}{
-		{`""`, "", true},
-		{`"a b"`, "a b", true},
-		{`"a\"b\\"`, `a"b\`, true},
-		{`"\a"`, "a", true},
-		{`a`, "", false},
-		{`"`, "", false},
-		{`"a`, "", false},
-		{`"a"b"`, "", false},
-		{`"a\"`, "", false},
-	}
-	for _, tt := range tests {
-		if got, ok := unquote(tt.in); got != tt.want || ok != tt.ok {
-			t.Errorf("unquote(%s) = %q, %v; want %q, %v", tt.in, got, ok, tt.want, tt.ok)
-		}
-	}
-}
-
 func TestIsToken(t *testing.T) {
 	const others = "!#$%&'*+-.^_`|~"
 	for c := range 256 {

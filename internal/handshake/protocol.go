@@ -6,6 +6,10 @@ import (
 	"slices"
 )
 
+// maxProtocols is far above what any client offers, and low enough that going through the list for each of its elements
+// costs nothing to speak of.
+const maxProtocols = 64
+
 // Protocols returns the subprotocols that the request's header offers, in the client's order, nil without any.
 func Protocols(h http.Header) ([]string, error) {
 	var offered []string

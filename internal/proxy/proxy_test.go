@@ -248,6 +248,7 @@ func TestConnectRefused(t *testing.T) {
 		{"many fields", "HTTP/1.1 200 OK\r\n" + strings.Repeat("X: y\r\n", 4000), "more than 16384 bytes"},
 		{"endless line", strings.Repeat("x", 20_000), "more than 16384 bytes"},
 		{"interim for ever", strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 10), "too many interim responses"},
+		{"switching", "HTTP/1.1 101 Switching Protocols\r\n\r\n", `"101 Switching Protocols"`},
 		{"no HTTP", "SSH-2.0-OpenSSH\r\n\r\n", "malformed HTTP"},
 	}
 	for _, tt := range tests {
@@ -277,7 +278,7 @@ func TestConnectCut(t *testing.T) {
 			io.WriteString(c, part)
 		})
 		_, err := dial(t, t.Context(), proxy.Dialer{}, "http://"+addr, "example.com:80")
-		checkError(t, err, "closed the connection instead of answering CONNECT", addr)
+		checkError(t, err, "answer to CONNECT: connection closed instead of a response", addr)
 	}
 }
 

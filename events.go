@@ -3,6 +3,8 @@ package ws
 import (
 	"context"
 	"net/http"
+
+	"github.com/tidewire/ws/conn"
 )
 
 // EventHandler handles a connection message by message, so that a connection on
@@ -52,8 +54,8 @@ func (e eventContext) Value(key any) any {
 	return e.values.Value(key)
 }
 
-// startEvents opens the connection and leaves it to a goroutine of its own.
-func (s *session) startEvents(r *http.Request, h EventHandler) {
+// startEvents opens the connection and leaves it to the engine.
+func (s *session) startEvents(r *http.Request, h EventHandler, engine *conn.Engine) {
 	base := context.Background()
 	if o, ok := h.(opener); ok {
 		ctx := eventContext{s.c.Context(), context.WithValue(context.WithoutCancel(r.Context()), requestKey{}, r)}
@@ -71,28 +73,26 @@ func (s *session) startEvents(r *http.Request, h EventHandler) {
 		stop := context.AfterFunc(base, func() { s.c.CloseCause(StatusGoingAway, "", context.Cause(base)) })
 		context.AfterFunc(s.c.Context(), func() { stop() })
 	}
-	go s.handleEvents(eventContext{s.c.Context(), base}, h)
+	s.events, s.ctx = h, eventContext{s.c.Context(), base}
+	engine.Run(s.c, s)
 }
 
-func (s *session) handleEvents(ctx context.Context, h EventHandler) {
+var _ conn.Events = (*session)(nil)
+
+// Message is the engine's call for one message.
+func (s *session) Message(m Message) (err error) {
+	defer s.recovered(&err)
+	return s.events.Message(s.ctx, s.c, m)
+}
+
+// Ended is the engine's last call.
+func (s *session) Ended(err error) {
 	defer s.end()
-	if c, ok := h.(closer); ok {
-		defer func() {
-			s.finish(s.protect(func() error {
-				c.Closed(s.c, context.Cause(s.c.Context()))
-				return nil
-			}))
-		}()
+	s.finish(err)
+	if h, ok := s.events.(closer); ok {
+		s.finish(s.protect(func() error {
+			h.Closed(s.c, context.Cause(s.c.Context()))
+			return nil
+		}))
 	}
-	s.finish(s.protect(func() error {
-		for m, err := range s.c.Messages(s.c.Context()) {
-			if err != nil {
-				return err
-			}
-			if err := h.Message(ctx, s.c, m); err != nil {
-				return err
-			}
-		}
-		return nil
-	}))
 }

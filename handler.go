@@ -38,6 +38,7 @@ type Handler struct {
 	Configure func(r *http.Request, o *Options) error
 
 	keeper conn.Keeper
+	engine conn.Engine
 	live   Group
 }
 
@@ -75,7 +76,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	s := &session{acceptance: a, c: c, record: upgrade.From(r.Context())}
 	if h.Events != nil {
-		s.startEvents(r, h.Events)
+		s.startEvents(r, h.Events, &h.engine)
 		return
 	}
 	defer s.end()
@@ -103,6 +104,8 @@ type session struct {
 	acceptance
 	c      *Conn
 	record *upgrade.Record
+	events EventHandler    // nil: Serve
+	ctx    context.Context // of events' messages
 }
 
 // end runs when no more of the user's code will: it releases the connection and
@@ -120,20 +123,23 @@ type panicked struct {
 
 func (p *panicked) Error() string { return fmt.Sprintf("panic: %v", p.value) }
 
-// protect calls f and makes an error of its panic. http.ErrAbortHandler, by which
-// net/http's handlers say that they want no word said, drops the connection.
+// protect calls f and makes an error of its panic.
 func (s *session) protect(f func() error) (err error) {
-	defer func() {
-		switch v := recover(); v {
-		case nil:
-		case http.ErrAbortHandler:
-			_ = s.c.CloseNow()
-			err = http.ErrAbortHandler
-		default:
-			err = &panicked{v, debug.Stack()}
-		}
-	}()
+	defer s.recovered(&err)
 	return f()
+}
+
+// recovered, deferred, makes an error of a panic. http.ErrAbortHandler, by which
+// net/http's handlers say that they want no word said, drops the connection.
+func (s *session) recovered(err *error) {
+	switch v := recover(); v {
+	case nil:
+	case http.ErrAbortHandler:
+		_ = s.c.CloseNow()
+		*err = http.ErrAbortHandler
+	default:
+		*err = &panicked{v, debug.Stack()}
+	}
 }
 
 // finish closes the connection as the handler's error asks for.

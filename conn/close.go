@@ -37,6 +37,9 @@ func (c *Conn) end(cause error) error {
 	o.changed()
 	o.mu.Unlock()
 	c.cancel(cause)
+	if a := c.attached.Load(); a != nil {
+		a.wake() // nobody is reading who would notice
+	}
 	return cause
 }
 

@@ -110,7 +110,8 @@ type Conn struct {
 	pings pingState
 	watch watch
 
-	ended    atomic.Pointer[error] // why the connection is over; set once
+	attached atomic.Pointer[attachment] // nil: no poller reads the connection
+	ended    atomic.Pointer[error]      // why the connection is over; set once
 	released sync.Once
 }
 

@@ -94,6 +94,10 @@ func (r *rawIO) readStep(fd uintptr) bool {
 
 // park prepares to wait, and says whether waiting makes sense.
 func (r *rawIO) park() bool {
+	if r.c.in.nowait {
+		r.readErr = errNotReady
+		return false
+	}
 	if r.parked {
 		return true
 	}

@@ -29,6 +29,11 @@ type inbound struct {
 	pins  int
 	epoch int
 
+	// For an Engine, which must not wait: nowait makes reads return errNotReady
+	// instead. short says that the last read left the socket empty, unless hup,
+	// the peer's end, may have come with it.
+	nowait, short, hup bool
+
 	// msg is what has arrived of a message whose reading was given up, or nil.
 	msg []byte
 	// stream is the message that Reader has handed out and that is not read to its end.
@@ -74,6 +79,7 @@ func (in *inbound) room() []byte {
 // arrived says that n bytes have been read into room.
 func (in *inbound) arrived(n int) {
 	in.buf = in.buf[:n]
+	in.short = n < cap(in.buf)
 	switch {
 	case n == cap(in.buf):
 		in.size = min(4*in.size, pool.Large)
@@ -235,6 +241,9 @@ func (c *Conn) fill(ctx context.Context) error {
 		return err
 	}
 	c.flushDeferred()
+	if !c.mayRead() {
+		return errNotReady
+	}
 	var n int
 	var err error
 	if c.raw != nil {
@@ -248,6 +257,20 @@ func (c *Conn) fill(ctx context.Context) error {
 	return c.readFailed(ctx, err)
 }
 
+// mayRead reports whether an attempt to read makes sense: always, but for an
+// Engine only where it won't wait, or in the middle of something on a transport
+// that can't say whether it would.
+func (c *Conn) mayRead() bool {
+	in := &c.in
+	switch {
+	case !in.nowait:
+		return true
+	case c.raw == nil:
+		return in.parser.Partial()
+	}
+	return !in.short || in.hup
+}
+
 // fillDirect reads payload that the parser lacks straight into p, and returns it
 // as the next piece.
 func (c *Conn) fillDirect(ctx context.Context, p []byte) (wire.Event, error) {
@@ -255,6 +278,9 @@ func (c *Conn) fillDirect(ctx context.Context, p []byte) (wire.Event, error) {
 		return wire.Event{}, err
 	}
 	c.flushDeferred()
+	if !c.mayRead() {
+		return wire.Event{}, errNotReady
+	}
 	p = p[:min(int64(len(p)), c.in.parser.Remaining(), maxRead)]
 	var n int
 	var err error
@@ -267,6 +293,7 @@ func (c *Conn) fillDirect(ctx context.Context, p []byte) (wire.Event, error) {
 	if n <= 0 {
 		return wire.Event{}, c.readFailed(ctx, err)
 	}
+	c.in.short = n < len(p)
 	ev, _, broken := c.in.parser.Next(p[:n])
 	if broken != nil {
 		return ev, c.violated(broken)
@@ -325,6 +352,9 @@ func (c *Conn) readDone(ctx context.Context, n int) {
 // readFailed sorts a failed read: the connection's end, if it has one, beats
 // ctx's, and both beat what the transport says.
 func (c *Conn) readFailed(ctx context.Context, err error) error {
+	if err == errNotReady {
+		return err
+	}
 	if over := c.over(); over != nil {
 		return over
 	}

@@ -48,6 +48,8 @@ type acceptance struct {
 	group  *Group       // the handler's; opts has another one
 	serve  bool         // the handler's Serve is to be called: the context has the request
 	events bool         // the request is over before the connection is
+
+	compression conn.Compression // settled by agree
 }
 
 func (a *acceptance) accept(w http.ResponseWriter, r *http.Request) (*Conn, error) {
@@ -108,7 +110,15 @@ func (a *acceptance) agree(r *http.Request, rec *upgrade.Record) (handshake.Resp
 			Text: fmt.Sprintf("the server speaks none of the offered subprotocols %q, and browsers fail a connection "+
 				"that chooses none: offer one of %q or none", strings.Join(offered, ", "), a.opts.Subprotocols)}
 	}
-	return handshake.Response{Key: key, Protocol: protocol, Header: a.opts.Header}, nil
+	policy := a.opts.Compression.policy(a.opts.CompressionWindowBits)
+	params, extensions, err := policy.Accept(r.Header["Sec-Websocket-Extensions"])
+	if err != nil {
+		return agreed, refusal("handshake", err)
+	}
+	if extensions != "" {
+		a.compression = conn.Compression(params)
+	}
+	return handshake.Response{Key: key, Protocol: protocol, Extensions: extensions, Header: a.opts.Header}, nil
 }
 
 func refusal(by string, err error) *upgrade.Refusal {
@@ -189,6 +199,7 @@ func (a *acceptance) connect(nc net.Conn, r *http.Request, protocol string, earl
 		cfg.Parent = context.WithoutCancel(r.Context())
 	}
 	cfg.Subprotocol = protocol
+	cfg.Compression = a.compression
 	cfg.Codec = a.opts.Codecs[protocol]
 	cfg.LocalAddr, cfg.RemoteAddr = nc.LocalAddr(), nc.RemoteAddr()
 	cfg.Early = early

@@ -7,6 +7,7 @@ import (
 
 	"github.com/tidewire/ws/codec"
 	"github.com/tidewire/ws/conn"
+	"github.com/tidewire/ws/internal/deflate"
 )
 
 // Options are the settings of a server's connections. The zero value is safe and
@@ -30,7 +31,19 @@ type Options struct {
 	// Header is sent with the 101 response.
 	Header http.Header
 
-	ReadLimit    int64 // longest message in bytes; default 1 MiB
+	// Compression is how far permessage-deflate (RFC 7692) goes with clients
+	// that offer it; default CompressionOff. Compressing secrets together with
+	// text that an attacker can choose gives them away (CRIME, BREACH): see
+	// Message.NoCompress.
+	Compression CompressionMode
+	// CompressionThreshold is the shortest message that is compressed, in bytes; default 64.
+	CompressionThreshold int
+	// CompressionWindowBits bounds the windows of both ends to 1<<bits bytes, 8
+	// to 15; default 15. With CompressionTakeover a connection keeps the client's
+	// window, and up to 20 KiB of its own.
+	CompressionWindowBits int
+
+	ReadLimit    int64 // longest message in bytes, on the wire and unpacked; default 1 MiB
 	MaxFragments int   // most frames a message; default 10,000
 	ControlRate  int   // most control frames a second from the peer; default 100
 
@@ -61,6 +74,25 @@ type Options struct {
 	Group *Group
 }
 
+// CompressionMode is how far an end goes with compression.
+type CompressionMode uint8
+
+const (
+	// CompressionOff neither offers nor accepts compression.
+	CompressionOff CompressionMode = iota
+	// CompressionNoTakeover compresses each message for itself: no memory
+	// between two messages.
+	CompressionNoTakeover
+	// CompressionTakeover lets messages refer to earlier ones, in either
+	// direction, as far as the peer agrees.
+	CompressionTakeover
+)
+
+// policy is what an end with these options negotiates for.
+func (m CompressionMode) policy(windowBits int) deflate.Policy {
+	return deflate.Policy{Mode: deflate.Mode(m), SendBits: windowBits, ReceiveBits: windowBits}
+}
+
 // AcceptOptions are Accept's options.
 type AcceptOptions = Options
 
@@ -87,5 +119,8 @@ func (o *Options) config() conn.Config {
 		CloseTimeout:   o.CloseTimeout,
 		WriteQueue:     o.WriteQueue,
 		NoDeferral:     o.NoDeferral,
+
+		CompressionThreshold: o.CompressionThreshold,
+		CompressionBits:      o.CompressionWindowBits,
 	}
 }

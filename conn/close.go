@@ -120,7 +120,7 @@ func (c *Conn) sendClose(code StatusCode, reason string) bool {
 	var space [wire.MaxControl]byte
 	p := wire.AppendClose(space[:0], uint16(code), reason)
 	n := c.frameLen(len(p))
-	o.buf = c.appendFrame(pool.Grow(o.buf, n), wire.Close, true, p)
+	o.buf = c.appendFrame(pool.Grow(o.buf, n), wire.Header{Opcode: wire.Close, Fin: true}, p)
 	o.accepted += int64(n)
 	c.kick()
 	return true

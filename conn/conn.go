@@ -24,6 +24,11 @@ type Config struct {
 	RemoteAddr  net.Addr
 	Early       []byte // bytes that arrived behind the handshake; copied by New
 
+	Compression          Compression // what the handshake agreed on
+	CompressionThreshold int         // shortest message that is compressed, in bytes; default 64
+	CompressionHistory   int         // bytes of earlier messages that are referred to, with context takeover; default 8 KiB
+	CompressionBits      int         // a window for this end's messages that is smaller than agreed; 8 to 15
+
 	ReadLimit    int64 // longest message in bytes, on the wire and unpacked; default 1 MiB
 	MaxFragments int   // most frames a message; default 10,000
 	ControlRate  int   // most control frames a second; default 100
@@ -93,6 +98,8 @@ type Conn struct {
 	done        <-chan struct{} // ctx's
 	stopParent  func() bool     // nil: the parent can't end
 
+	deflate *compression // nil: messages are not compressed
+
 	queueLimit   int
 	controlRate  int
 	closeTimeout time.Duration
@@ -141,8 +148,10 @@ func New(t Transport, cfg Config) *Conn {
 	c.readCut = interrupt{t: t}
 	c.writeCut = interrupt{t: t, writes: true}
 	c.readLimit.Store(limit(cfg.ReadLimit, defaultReadLimit))
+	c.deflate = newCompression(cfg)
 	c.in.parser = wire.Parser{
 		Server:    !cfg.Client,
+		Deflate:   c.deflate != nil,
 		Fragments: int32(limit(cfg.MaxFragments, defaultMaxFragments)),
 	}
 	c.in.feed(cfg.Early)

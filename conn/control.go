@@ -58,7 +58,7 @@ func (c *Conn) sendControl(op wire.Opcode, p []byte) {
 		o.ctl = o.ctl[:0]
 	}
 	before := len(o.ctl)
-	o.ctl = c.appendFrame(pool.Grow(o.ctl, wire.MaxHeader+len(p)), op, true, p)
+	o.ctl = c.appendFrame(pool.Grow(o.ctl, wire.MaxHeader+len(p)), wire.Header{Opcode: op, Fin: true}, p)
 	o.accepted += int64(len(o.ctl) - before)
 	if !o.busy && c.deferrable() {
 		c.armDeferred()

@@ -415,7 +415,9 @@ func (c *Conn) cutShort(ctx context.Context, head, body []byte, n, own int, err 
 		return c.sendFailed(err)
 	}
 	total := len(head) + len(body)
-	begun := total-n < own
+	// What was compressed with context takeover can't be taken back: messages
+	// behind it may refer to it.
+	begun := total-n < own || c.deflate != nil && c.deflate.out.Takeover
 	if !c.writesCut && err != cause { // it has blocked in the transport
 		return c.sendFailed(ErrWriteCut)
 	}

@@ -8,11 +8,13 @@ import (
 	"github.com/tidewire/ws/internal/wire"
 )
 
-// Prepared is a message that is framed once and written to many connections. It
-// never changes and is safe for concurrent use.
+// Prepared is a message that is framed once and written to many connections, and
+// compressed once for those of them that compress with the same window. It never
+// changes and is safe for concurrent use.
 type Prepared struct {
-	m     Message
-	frame []byte // as a server sends it; nil if it goes out in fragments
+	m       Message
+	frame   []byte  // as a server sends it plain; nil if it goes out in fragments
+	classes classes // as a server sends it compressed
 }
 
 // NewPrepared prepares m, of whose Data it keeps a copy.
@@ -31,16 +33,50 @@ func NewPrepared(m Message) (*Prepared, error) {
 	return p, nil
 }
 
-// size is what p takes on c's wire.
-func (p *Prepared) size(c *Conn) int { return c.frameLen(len(p.m.Data)) }
-
-// appendPrepared appends p as c sends it. A client masks every message anew, so
-// that there preparing saves nothing.
-func (c *Conn) appendPrepared(b []byte, p *Prepared) []byte {
-	if c.client || p.frame == nil {
-		return c.appendFrame(b, wire.Opcode(p.m.Type), true, p.m.Data)
+// preparedFrame is p's frame as a server sends it on c, or nil if c sends it as
+// a message like any other.
+func (c *Conn) preparedFrame(p *Prepared) []byte {
+	switch {
+	case c.client || p.frame == nil:
+		return nil
+	case c.compresses(p.m):
+		return p.deflated(c.deflate.out.WindowBits)
 	}
-	return append(b, p.frame...)
+	return p.frame
+}
+
+// size is the most that p takes on c's wire.
+func (p *Prepared) size(c *Conn) int {
+	if f := c.preparedFrame(p); f != nil {
+		return len(f)
+	}
+	return c.frameLen(len(p.m.Data))
+}
+
+// appendPrepared appends p as c sends it, and returns its length. A client masks
+// every message anew, so that there preparing saves nothing.
+func (c *Conn) appendPrepared(p *Prepared) int {
+	o := &c.out
+	f := c.preparedFrame(p)
+	if f == nil {
+		if c.compresses(p.m) {
+			return c.appendCompressed(p.m)
+		}
+		n := c.frameLen(len(p.m.Data))
+		o.buf = c.appendFrame(pool.Grow(o.buf, n), header(p.m, true), p.m.Data)
+		return n
+	}
+	c.sentStandalone(p)
+	o.buf = append(pool.Grow(o.buf, len(f)), f...)
+	return len(f)
+}
+
+// sentStandalone tells the compressor of a message that goes out compressed
+// without it: the peer's window takes it in all the same.
+func (c *Conn) sentStandalone(p *Prepared) {
+	if c.compresses(p.m) {
+		c.deflate.c.Sent(p.m.Data)
+	}
 }
 
 // WritePrepared sends messages, in order and, if they are together not longer
@@ -77,14 +113,16 @@ func (c *Conn) writeTogether(ctx context.Context, ps []*Prepared, n int) error {
 		return err
 	}
 	if len(ps) == 1 && c.direct() {
-		o.accepted += int64(n)
+		frame := c.preparedFrame(ps[0])
+		c.sentStandalone(ps[0])
+		o.accepted += int64(len(frame))
 		head := o.take()
 		o.mu.Unlock()
-		return c.send(ctx, head, ps[0].frame, n)
+		return c.send(ctx, head, frame, len(frame))
 	}
-	o.buf = pool.Grow(o.buf, n)
+	n = 0
 	for _, p := range ps {
-		o.buf = c.appendPrepared(o.buf, p)
+		n += c.appendPrepared(p)
 	}
 	return c.commit(ctx, n)
 }
@@ -106,15 +144,15 @@ func (c *Conn) TryWrite(ps ...*Prepared) (n int, err error) {
 		return 0, err
 	}
 	if len(ps) == 1 && c.raw != nil && ps[0].frame != nil && !o.message && c.direct() {
-		o.accepted += int64(len(ps[0].frame))
+		frame := c.preparedFrame(ps[0])
+		c.sentStandalone(ps[0])
+		o.accepted += int64(len(frame))
 		head := o.take()
 		o.mu.Unlock()
-		return 1, c.tryDirect(head, ps[0].frame)
+		return 1, c.tryDirect(head, frame)
 	}
 	for n < len(ps) && c.accepts(ps[n]) {
-		size := ps[n].size(c)
-		o.buf = c.appendPrepared(pool.Grow(o.buf, size), ps[n])
-		o.accepted += int64(size)
+		o.accepted += int64(c.appendPrepared(ps[n]))
 		n++
 	}
 	if n == 0 || o.busy {

@@ -170,10 +170,7 @@ func (c *Conn) appendMessage(ctx context.Context, b []byte) (MessageType, []byte
 			ev, err = c.fillDirect(ctx, b[len(b):cap(b)])
 			b = b[:len(b)+len(ev.Data)]
 		} else if ev, err = c.nextPiece(ctx); err == nil {
-			if b == nil {
-				b = make([]byte, 0, len(ev.Data))
-			}
-			b = append(b, ev.Data...)
+			b, err = c.appendPiece(b, start, ev)
 		}
 		if err != nil {
 			if in.parser.InMessage() != 0 {
@@ -187,10 +184,21 @@ func (c *Conn) appendMessage(ctx context.Context, b []byte) (MessageType, []byte
 	}
 }
 
+// appendPiece appends what a piece means to b, where its message begins at start.
+func (c *Conn) appendPiece(b []byte, start int, ev wire.Event) ([]byte, error) {
+	if b == nil {
+		b = make([]byte, 0, len(ev.Data))
+	}
+	if ev.RSV1 {
+		return c.inflate(b, start, ev)
+	}
+	return append(b, ev.Data...), nil
+}
+
 // wantsDirect reports whether the next piece is long enough to be read straight
 // to where it is wanted.
 func (c *Conn) wantsDirect() bool {
-	return c.in.parser.Remaining() >= directMin && c.in.at == len(c.in.buf)
+	return c.in.parser.Remaining() >= directMin && c.in.at == len(c.in.buf) && !c.in.parser.Compressed()
 }
 
 // growForRest makes room for what is announced, but never for more than has
@@ -441,13 +449,17 @@ func (c *Conn) readStep(ctx context.Context, s *step) error {
 			ev, err = c.fillDirect(ctx, in.msg[len(in.msg):cap(in.msg)])
 			in.msg = in.msg[:len(in.msg)+len(ev.Data)]
 		} else if ev, err = c.nextPiece(ctx); err == nil {
-			if ev.First && ev.Last {
+			if ev.First && ev.Last && !ev.RSV1 {
 				s.m = Message{Type: MessageType(ev.Opcode), Data: ev.Data}
 				s.held, s.epoch = true, in.epoch
 				in.pins++
 				return nil
 			}
-			in.msg = append(pool.Grow(in.msg, len(ev.Data)), ev.Data...)
+			n := len(ev.Data)
+			if ev.RSV1 {
+				n *= maxInflation
+			}
+			in.msg, err = c.appendPiece(pool.Grow(in.msg, n), 0, ev)
 		}
 		if err != nil {
 			return err

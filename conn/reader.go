@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"github.com/tidewire/ws/internal/pool"
+	"github.com/tidewire/ws/internal/wire"
 )
 
 // Reader returns the next message as a stream: for messages that are too long
@@ -26,16 +27,39 @@ func (c *Conn) Reader(ctx context.Context) (MessageType, io.Reader, error) {
 		return 0, nil, ErrUnfinished
 	}
 	if in.msg != nil { // what a read that was given up has left
-		in.stream = &messageReader{c: c, ctx: ctx, kept: in.msg, rest: in.msg}
-		in.msg = nil
-		return MessageType(in.parser.Opcode()), in.stream, nil
+		return c.resumeReader(ctx)
 	}
 	ev, err := c.nextPiece(ctx)
 	if err != nil {
 		return 0, nil, err
 	}
 	in.stream = &messageReader{c: c, ctx: ctx, rest: ev.Data, last: ev.Last}
+	if ev.RSV1 {
+		in.stream.op = ev.Opcode
+		c.deflate.text.Reset()
+	}
 	return MessageType(ev.Opcode), in.stream, nil
+}
+
+// resumeReader is Reader for a message of which a part has been read. If it is
+// compressed, the rest is read first: it can't be inflated in another way than
+// its beginning was.
+func (c *Conn) resumeReader(ctx context.Context) (MessageType, io.Reader, error) {
+	in := &c.in
+	t := MessageType(in.parser.Opcode())
+	r := &messageReader{c: c, ctx: ctx}
+	if in.parser.Compressed() {
+		var err error
+		if t, r.rest, err = c.appendMessage(ctx, nil); err != nil {
+			return 0, nil, err
+		}
+		r.last = true
+	} else {
+		r.kept, r.rest = in.msg, in.msg
+		in.msg = nil
+	}
+	in.stream = r
+	return t, r, nil
 }
 
 // messageReader is a message in progress. Conn.reading guards it.
@@ -44,7 +68,8 @@ type messageReader struct {
 	ctx  context.Context
 	rest []byte // payload that has arrived: in the connection's buffer, or in kept
 	kept []byte
-	last bool // rest ends the message
+	last bool        // rest ends the message
+	op   wire.Opcode // of a message that is compressed, and rest with it; else 0
 }
 
 // errStale is what a stream returns that something else has ended.
@@ -68,6 +93,9 @@ func (r *messageReader) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
+	if r.op != 0 {
+		return r.inflate(p)
+	}
 	for len(r.rest) == 0 {
 		if r.last {
 			c.in.stream = nil
@@ -90,4 +118,30 @@ func (r *messageReader) Read(p []byte) (int, error) {
 		r.kept = nil
 	}
 	return n, nil
+}
+
+// inflate is Read of a compressed message.
+func (r *messageReader) inflate(p []byte) (int, error) {
+	c := r.c
+	for {
+		n, used, done, err := c.deflate.in.Read(p, r.rest, r.last, c.inflatedLimit())
+		r.rest = r.rest[used:]
+		if err = c.inflated(p[:n], r.op, done, err); err != nil {
+			return 0, err
+		}
+		if done {
+			c.in.stream, r.op, r.rest = nil, 0, nil
+			if n == 0 {
+				return 0, io.EOF
+			}
+		}
+		if n > 0 {
+			return n, nil
+		}
+		ev, err := c.nextPiece(r.ctx)
+		if err != nil {
+			return 0, err
+		}
+		r.rest, r.last = ev.Data, ev.Last
+	}
 }

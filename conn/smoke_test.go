@@ -96,3 +96,47 @@ func BenchmarkEcho(b *testing.B) {
 		}
 	}
 }
+
+func TestSmokeCompressed(t *testing.T) {
+	cfg := conn.Config{Compression: conn.Compression{ServerMaxWindowBits: 15, ClientMaxWindowBits: 10}}
+	srv, cli := tcpPair(t, cfg, cfg)
+	ctx := context.Background()
+	go func() {
+		for m, err := range srv.Messages(ctx) {
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			p, _ := conn.NewPrepared(m)
+			if err := srv.WritePrepared(ctx, p); err != nil {
+				t.Error(err)
+				return
+			}
+			if err := srv.Write(ctx, m.Type, m.Data); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	}()
+	for _, n := range []int{0, 1, 125, 1000, 126, 4096, 65535, 65536, 200000, 1 << 20} {
+		p := make([]byte, n)
+		for i := range p {
+			p[i] = byte('a' + i*i%26)
+		}
+		if err := cli.Write(ctx, conn.Text, p); err != nil {
+			t.Fatal(n, err)
+		}
+		for range 2 {
+			_, got, err := cli.Read(ctx)
+			if err != nil {
+				t.Fatal(n, err)
+			}
+			if string(got) != string(p) {
+				t.Fatal(n, len(got))
+			}
+		}
+	}
+	if err := cli.Close(ctx, conn.StatusNormal, "bye"); err != nil {
+		t.Fatal(err)
+	}
+}

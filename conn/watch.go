@@ -37,6 +37,7 @@ type watch struct {
 	begun    time.Time // partial was first seen
 	progress uint32
 	moved    time.Time // the write side was first seen like this
+	quiet    time.Time // nothing has been sent since
 }
 
 // waiting and notWaiting are called by whoever holds the read side.
@@ -75,7 +76,7 @@ func (w *watch) start(c *Conn, cfg Config) {
 		w.keeper = new(Keeper)
 	}
 	now := time.Now()
-	w.heard, w.moved = now, now
+	w.heard, w.moved, w.quiet = now, now, now
 	w.keeper.add(c, max(shortest/4, time.Millisecond))
 }
 
@@ -120,11 +121,23 @@ func (c *Conn) stalled(now time.Time) bool {
 	}
 	busy := o.busy
 	o.mu.Unlock()
-	if p := o.progress.Load(); !busy || p != w.progress {
-		w.progress, w.moved = p, now
+	switch p := o.progress.Load(); {
+	case busy && p == w.progress:
+		return now.Sub(w.moved) >= w.write
+	case p != w.progress:
+		w.quiet = now
+		w.progress = p
+	case now.Sub(w.quiet) >= forgetAfter:
+		c.forget()
+		w.quiet = now
 	}
-	return now.Sub(w.moved) >= w.write
+	w.moved = now
+	return false
 }
+
+// forgetAfter is how long nothing has to be sent for the compressor's history
+// to be freed.
+const forgetAfter = 15 * time.Second
 
 // dribbling reports whether the peer has been in the middle of one message for
 // the message timeout, while it was being waited for.

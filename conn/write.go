@@ -47,8 +47,28 @@ func (c *Conn) WriteMessage(ctx context.Context, m Message) error {
 		c.out.mu.Unlock()
 		return err
 	}
-	c.out.buf = c.appendFrame(pool.Grow(c.out.buf, n), wire.Opcode(m.Type), true, m.Data)
+	if c.compresses(m) {
+		n = c.appendCompressed(m)
+	} else {
+		c.out.buf = c.appendFrame(pool.Grow(c.out.buf, n), header(m, true), m.Data)
+	}
 	return c.commit(ctx, n)
+}
+
+// appendCompressed appends a whole message, compressed, and returns its length.
+func (c *Conn) appendCompressed(m Message) int {
+	z := c.deflate.compress(pool.Get(len(m.Data)), m.Data, true)
+	h := header(m, true)
+	h.RSV1 = true
+	n := c.frameLen(len(z))
+	c.out.buf = c.appendFrame(pool.Grow(c.out.buf, n), h, z)
+	pool.Put(z)
+	return n
+}
+
+// header is what the first frame of a message begins with; appendFrame knows the rest.
+func header(m Message, fin bool) wire.Header {
+	return wire.Header{Opcode: wire.Opcode(m.Type), Fin: fin}
 }
 
 func (t MessageType) check() error {
@@ -63,9 +83,10 @@ func (c *Conn) frameLen(n int) int {
 	return wire.Header{Masked: c.client, Length: int64(n)}.Len() + n
 }
 
-// appendFrame appends a frame, masked if this end is a client.
-func (c *Conn) appendFrame(b []byte, op wire.Opcode, fin bool, p []byte) []byte {
-	h := wire.Header{Opcode: op, Fin: fin, Masked: c.client, Length: int64(len(p))}
+// appendFrame appends a frame, masked if this end is a client. Of h it needs the
+// opcode and the flags.
+func (c *Conn) appendFrame(b []byte, h wire.Header, p []byte) []byte {
+	h.Masked, h.Length = c.client, int64(len(p))
 	if !c.client {
 		return append(h.Append(b), p...)
 	}
@@ -94,15 +115,17 @@ func (c *Conn) writeLong(ctx context.Context, m Message) error {
 		return err
 	}
 	defer o.endMessage()
-	op, rest := wire.Opcode(m.Type), m.Data
-	for len(rest) > 0 {
+	compressed := c.compresses(m)
+	h := header(m, false)
+	h.RSV1 = compressed
+	for rest := m.Data; len(rest) > 0; {
 		p := rest[:min(len(rest), c.fragment())]
 		rest = rest[len(p):]
-		err := c.writeFragment(ctx, op, p, rest)
-		if err != nil {
+		h.Fin = len(rest) == 0
+		if err := c.writeFragment(ctx, h, p, rest, compressed); err != nil {
 			return err
 		}
-		op = wire.Continuation
+		h = wire.Header{Opcode: wire.Continuation}
 	}
 	return nil
 }
@@ -116,19 +139,26 @@ func (c *Conn) fragment() int {
 	return maxFragment
 }
 
-// writeFragment sends one frame of a message, of which rest follows. mu is held.
-func (c *Conn) writeFragment(ctx context.Context, op wire.Opcode, p, rest []byte) error {
+// writeFragment sends p as one frame of a message, of which rest follows. mu is
+// held before and after.
+func (c *Conn) writeFragment(ctx context.Context, h wire.Header, p, rest []byte, compressed bool) error {
 	o := &c.out
+	if compressed { // nobody else does: the message is this goroutine's
+		o.mu.Unlock()
+		p = c.deflate.compress(pool.Get(len(p)), p, h.Fin)
+		defer pool.Put(p)
+		o.mu.Lock()
+	}
 	if err := c.awaitTurn(ctx); err != nil {
-		return c.giveUp(op, p, rest, err)
+		return c.giveUp(h, p, rest, compressed, err)
 	}
 	n := c.frameLen(len(p))
 	o.accepted += int64(n)
-	head, body, fin := o.take(), p, len(rest) == 0
+	head, body := o.take(), p
 	if c.client {
-		head, body = c.appendFrame(pool.Grow(head, n), op, fin, p), nil
+		head, body = c.appendFrame(pool.Grow(head, n), h, p), nil
 	} else {
-		h := wire.Header{Opcode: op, Fin: fin, Length: int64(len(p))}
+		h.Length = int64(len(p))
 		head = h.Append(pool.Grow(head, wire.MaxHeader))
 	}
 	o.mu.Unlock()
@@ -139,19 +169,26 @@ func (c *Conn) writeFragment(ctx context.Context, op wire.Opcode, p, rest []byte
 	}
 	var begun *partlyWritten
 	if errors.As(err, &begun) {
-		return c.giveUp(wire.Continuation, nil, rest, err)
+		h, p = wire.Header{}, nil
 	}
-	return c.giveUp(op, p, rest, err)
+	return c.giveUp(h, p, rest, compressed, err)
 }
 
 // giveUp ends a message whose write has failed with err: if the connection goes
-// on and a part of the message has been sent, p and rest, which have not, are
-// sent in the background.
-func (c *Conn) giveUp(op wire.Opcode, p, rest []byte, err error) error {
+// on and a part of the message has been sent, p, which is the next frame's
+// payload, and rest, which is what the message has beyond it, are sent in the
+// background.
+func (c *Conn) giveUp(h wire.Header, p, rest []byte, compressed bool, err error) error {
 	o := &c.out
 	var call *opError
-	if op != wire.Continuation || !errors.As(err, &call) || o.refused() != nil {
-		return err // nothing has been sent, or nothing can be any more
+	if !errors.As(err, &call) || o.refused() != nil {
+		return err // nothing can be sent any more
+	}
+	if h.Opcode != wire.Continuation { // nothing has been sent
+		if compressed {
+			c.deflate.c.Forget()
+		}
+		return err
 	}
 	if len(p)+len(rest) > maxKept || !c.writesCut {
 		o.mu.Unlock()
@@ -159,19 +196,25 @@ func (c *Conn) giveUp(op wire.Opcode, p, rest []byte, err error) error {
 		o.mu.Lock()
 		return err
 	}
-	for _, q := range [2][]byte{p, rest} {
-		if len(q) == 0 {
-			continue
+	if p != nil {
+		c.appendRest(p, len(rest) == 0)
+	}
+	if len(rest) > 0 {
+		if compressed {
+			rest = c.deflate.compress(nil, rest, true)
 		}
-		n := c.frameLen(len(q))
-		fin := len(rest) == 0 || &q[0] == &rest[0]
-		o.buf = c.appendFrame(pool.Grow(o.buf, n), wire.Continuation, fin, q)
-		o.accepted += int64(n)
+		c.appendRest(rest, true)
 	}
 	o.mu.Unlock()
 	c.kickSoon()
 	o.mu.Lock()
 	return &opError{"write", &partlyWritten{call.err}}
+}
+
+func (c *Conn) appendRest(p []byte, fin bool) {
+	n := c.frameLen(len(p))
+	c.out.buf = c.appendFrame(pool.Grow(c.out.buf, n), wire.Header{Opcode: wire.Continuation, Fin: fin}, p)
+	c.out.accepted += int64(n)
 }
 
 // kickSoon is kick without mu held.

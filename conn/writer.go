@@ -41,6 +41,8 @@ type messageWriter struct {
 	op     wire.Opcode // of the next fragment
 	buf    []byte
 	closed bool
+
+	compressed bool
 }
 
 var errWriterClosed = errors.New("ws: write: the message is closed already")
@@ -88,13 +90,23 @@ func (w *messageWriter) Close() error {
 // connection: the message can't be completed.
 func (w *messageWriter) fragment(fin bool) error {
 	c, o := w.c, &w.c.out
+	h := wire.Header{Opcode: w.op, Fin: fin}
+	if w.op != wire.Continuation { // the whole message, or the beginning of a long one
+		w.compressed = c.deflate != nil && (!fin || len(w.buf) >= c.deflate.threshold)
+		h.RSV1 = w.compressed
+	}
+	if w.compressed {
+		z := c.deflate.compress(pool.Get(len(w.buf)), w.buf, fin)
+		pool.Put(w.buf)
+		w.buf = z
+	}
 	o.mu.Lock()
 	if err := c.awaitTurn(w.ctx); err != nil {
 		o.mu.Unlock()
 		return w.cut(err)
 	}
 	n := c.frameLen(len(w.buf))
-	o.buf = c.appendFrame(pool.Grow(o.buf, n), w.op, fin, w.buf)
+	o.buf = c.appendFrame(pool.Grow(o.buf, n), h, w.buf)
 	err := c.commit(w.ctx, n)
 	pool.Put(w.buf)
 	w.buf, w.op = nil, wire.Continuation

@@ -83,6 +83,9 @@ func (p *Parser) InMessage() uint32 {
 // Opcode is the type of the message that InMessage numbers.
 func (p *Parser) Opcode() Opcode { return p.opcode }
 
+// Compressed reports whether that message is compressed.
+func (p *Parser) Compressed() bool { return p.open && p.rsv1 }
+
 // Partial reports whether anything has begun that is not complete: a header, a
 // control frame or a message.
 func (p *Parser) Partial() bool { return p.open || p.payload || len(p.part) > 0 }

@@ -1,0 +1,157 @@
+package conn
+
+import (
+	"errors"
+	"math"
+	"sync"
+
+	"github.com/tidewire/ws/internal/deflate"
+	"github.com/tidewire/ws/internal/pool"
+	"github.com/tidewire/ws/internal/utf8"
+	"github.com/tidewire/ws/internal/wire"
+)
+
+// Compression is what two ends have agreed on for permessage-deflate (RFC 7692
+// 7.1). The zero value is no compression.
+type Compression struct {
+	ServerNoContextTakeover bool // each message of the server is compressed for itself
+	ClientNoContextTakeover bool // and of the client
+	ServerMaxWindowBits     int  // the server's messages refer back at most 1<<bits bytes; 8 to 15
+	ClientMaxWindowBits     int  // and the client's
+}
+
+// Enabled reports whether messages may be compressed.
+func (p Compression) Enabled() bool { return p.ServerMaxWindowBits != 0 }
+
+// defaultThreshold is the shortest message that is compressed: a shorter one
+// gains less than the peer's work to inflate it.
+const defaultThreshold = 64
+
+// compression is a connection's permessage-deflate.
+type compression struct {
+	agreed    Compression
+	out       deflate.Direction
+	threshold int
+
+	// in and text belong to the read side.
+	in   *deflate.Decompressor
+	text utf8.Validator // of the message in progress
+
+	// c belongs to whoever may append a frame: the holder of outbound.mu, or of
+	// outbound.message.
+	c *deflate.Compressor
+}
+
+func newCompression(cfg Config) *compression {
+	p := cfg.Compression
+	if !p.Enabled() {
+		return nil
+	}
+	params := deflate.Params(p)
+	in, out := params.Client(), params.Server()
+	if cfg.Client {
+		in, out = out, in
+	}
+	if b := cfg.CompressionBits; b != 0 {
+		out.WindowBits = min(out.WindowBits, max(b, deflate.MinWindowBits))
+	}
+	return &compression{
+		agreed:    p,
+		out:       out,
+		threshold: max(limit(cfg.CompressionThreshold, defaultThreshold), 0),
+		in:        deflate.NewDecompressor(in),
+		c:         deflate.NewCompressor(out, deflate.Options{History: cfg.CompressionHistory}),
+	}
+}
+
+// Compression returns what was agreed on for permessage-deflate.
+func (c *Conn) Compression() Compression {
+	if c.deflate == nil {
+		return Compression{}
+	}
+	return c.deflate.agreed
+}
+
+// compresses decides about a message before the compressor sees any of it: once
+// fed, its window has moved, and the message can't go out plain any more.
+func (c *Conn) compresses(m Message) bool {
+	d := c.deflate
+	return d != nil && !m.NoCompress && len(m.Data) >= d.threshold
+}
+
+// compress appends the next piece of a message, compressed, to b.
+func (d *compression) compress(b, p []byte, fin bool) []byte { return d.c.Append(b, p, fin) }
+
+// maxInflation is how much longer than its payload a message is first expected
+// to be.
+const maxInflation = 4
+
+// inflate appends what a piece of a compressed message means to b, where the
+// message begins at start.
+func (c *Conn) inflate(b []byte, start int, ev wire.Event) ([]byte, error) {
+	d := c.deflate
+	if ev.First {
+		d.text.Reset()
+	}
+	before := len(b)
+	b, err := d.in.Append(b, start, ev.Data, ev.Last, c.inflatedLimit())
+	return b, c.inflated(b[before:], ev.Opcode, ev.Last, err)
+}
+
+func (c *Conn) inflatedLimit() int {
+	if n := c.readLimit.Load(); n > 0 && n < math.MaxInt {
+		return int(n)
+	}
+	return math.MaxInt
+}
+
+// inflated checks what has come out of a piece.
+func (c *Conn) inflated(text []byte, op wire.Opcode, last bool, err error) error {
+	switch {
+	case errors.Is(err, deflate.ErrTooLong):
+		return c.violated(wire.ErrTooBig)
+	case err != nil:
+		return c.violated(&wire.Error{Code: uint16(StatusInvalidData), Text: err.Error()})
+	case op == wire.Text:
+		if v := &c.deflate.text; !v.Write(text) || last && !v.Done() {
+			return c.violated(wire.ErrUTF8)
+		}
+	}
+	return nil
+}
+
+// forget frees the compressor's history: for a connection on which nothing has
+// been sent for a while. The next message does without it.
+func (c *Conn) forget() {
+	if c.deflate == nil || !c.out.mu.TryLock() {
+		return
+	}
+	if !c.out.message {
+		c.deflate.c.Forget()
+	}
+	c.out.mu.Unlock()
+}
+
+// classes has a prepared message's frames: for connections without compression,
+// and for those with, by the window that the receiver has. A message that is
+// compressed once for many refers to nothing before it, which every receiver can
+// inflate, with or without context takeover (RFC 7692 7.2.3.2).
+type classes struct {
+	mu     sync.Mutex
+	frames [deflate.MaxWindowBits + 1][]byte
+}
+
+// deflated returns p's frame for a window, making it when first needed.
+func (p *Prepared) deflated(bits int) []byte {
+	p.classes.mu.Lock()
+	defer p.classes.mu.Unlock()
+	if f := p.classes.frames[bits]; f != nil {
+		return f
+	}
+	z := deflate.AppendStandalone(pool.Get(len(p.m.Data)), p.m.Data, bits)
+	h := wire.Header{Opcode: wire.Opcode(p.m.Type), Fin: true, RSV1: true, Length: int64(len(z))}
+	f := append(h.Append(make([]byte, 0, h.Len()+len(z))), z...)
+	pool.Put(z)
+	p.classes.frames[bits] = f
+	return f
+}

@@ -200,7 +200,7 @@ func pausedMessage(alone bool) script {
 		before, after = framewise(before...), framewise(after...)
 	}
 	return script{
-		phases: []phase{{send: before, wait: 1, mark: "pause"}, {send: after}},
+		phases: []phase{{send: before, wait: 1, mark: "pause", reaction: true, answers: 1}, {send: after}},
 		want: []outcome{ok(gotPong("pongme 1!"), survived("pause"), gotPong("pongme 2!"),
 			gotText("fragment1fragment2fragment3fragment4fragment5"))},
 		close: normally, limit: 1,

@@ -62,5 +62,3 @@ func alternatives(wishes []deflateWish) string {
 	}
 	return s
 }
-
-func extraCases() []*Case { return nil }

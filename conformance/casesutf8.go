@@ -67,7 +67,7 @@ func failFast(parts [3]frame) script {
 	return script{
 		phases: []phase{
 			{send: parts[:1], wait: 1, mark: "first part"},
-			{send: parts[1:2], wait: 1, mark: "second part"},
+			{send: parts[1:2], wait: 1, mark: "second part", reaction: true},
 			{send: parts[2:]},
 		},
 		want:  []outcome{ok(survived("first part")), loose(survived("first part"), survived("second part"))},

@@ -12,7 +12,9 @@
 package conformance
 
 import (
+	"context"
 	"fmt"
+	"net"
 	"path"
 	"slices"
 	"strings"
@@ -67,6 +69,10 @@ type Options struct {
 	// Patience multiplies the time that the peer has to answer, but not the pauses; 0: 1. On a crowded machine a higher
 	// one keeps sound peers from failing.
 	Patience int
+	// Dial connects TestServer to the host and port of the URL; nil: over TCP, and TLS for wss.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+	// Listener is where TestClient's server listens; it closes it. nil: a free TCP port of the loopback interface.
+	Listener net.Listener
 	// Log is called with each result as it comes in, from one goroutine at a time; nil: no calls.
 	Log func(Result)
 }

@@ -26,14 +26,16 @@ type dialed struct {
 	codec  *deflateCodec
 }
 
-// dial opens a WebSocket connection to a ws or wss URL, offering compression if offers is not nil. Certificates are
-// not verified: the suite judges protocols, not identities.
-func dial(ctx context.Context, rawURL string, offers *deflateTest) (*dialed, error) {
+type dialFunc func(ctx context.Context, network, addr string) (net.Conn, error)
+
+// dial opens a WebSocket connection to a ws or wss URL, offering compression if offers is not nil, through
+// through if that is not nil. Certificates are not verified: the suite judges protocols, not identities.
+func dial(ctx context.Context, rawURL string, offers *deflateTest, through dialFunc) (*dialed, error) {
 	u, err := url.Parse(rawURL)
 	if err != nil {
 		return nil, err
 	}
-	conn, err := connect(ctx, u)
+	conn, err := connect(ctx, u, through)
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +50,7 @@ func dial(ctx context.Context, rawURL string, offers *deflateTest) (*dialed, err
 	return d, conn.SetDeadline(time.Time{})
 }
 
-func connect(ctx context.Context, u *url.URL) (net.Conn, error) {
+func connect(ctx context.Context, u *url.URL, through dialFunc) (net.Conn, error) {
 	ports := map[string]string{"ws": "80", "wss": "443"}
 	port, known := ports[u.Scheme]
 	if !known {
@@ -58,6 +60,9 @@ func connect(ctx context.Context, u *url.URL) (net.Conn, error) {
 		port = u.Port()
 	}
 	addr := net.JoinHostPort(u.Hostname(), port)
+	if through != nil {
+		return through(ctx, "tcp", addr)
+	}
 	if u.Scheme == "wss" {
 		d := tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}}}
 		return d.DialContext(ctx, "tcp", addr)

@@ -36,16 +36,20 @@ func (r Result) Pass() bool { return r.Behavior.Pass() && r.BehaviorClose.Pass()
 func judge(c *Case, sc *script, s *session) Result {
 	r := Result{Case: c, RemoteCloseCode: s.remoteCode, RemoteCloseReason: s.remoteReason}
 	r.Behavior, r.Why = behavior(sc, s)
-	r.BehaviorClose, r.WhyClose = behaviorClose(sc.close, s)
+	want := sc.close
+	if r.Behavior == Unimplemented || sc.tolerated && r.Behavior == NonStrict {
+		want = closing{byUs: true, codes: []uint16{1000, 1001}, clean: true}
+	}
+	r.BehaviorClose, r.WhyClose = behaviorClose(want, s)
 	switch {
-	case sc.informational:
+	case sc.informational && s.violated == nil:
 		return r.informational(sc, s)
-	case sc.close.byFatal && sc.close.byUs != s.closedByUs:
+	case want.byFatal && want.byUs != s.closedByUs:
 		r.Behavior, r.Why = Failed, "the peer did not notice what it had to refuse"
 	case sc.codeMatters && r.BehaviorClose == WrongCode:
 		r.Behavior, r.Why = Failed, r.WhyClose
 	}
-	if r.Behavior != OK && sc.echo == nil {
+	if (r.Behavior == Failed || r.Behavior == NonStrict) && sc.echo == nil {
 		for _, w := range sc.want {
 			r.Wanted = append(r.Wanted, describe(w.events))
 		}
@@ -72,6 +76,9 @@ func (r Result) informational(sc *script, s *session) Result {
 func behavior(sc *script, s *session) (Verdict, string) {
 	if s.violated != nil {
 		return Failed, s.violated.Error()
+	}
+	if sc.deflate != nil && s.codec == nil {
+		return Unimplemented, "the peer did not agree to compress"
 	}
 	if sc.echo != nil {
 		return sc.echo.verdict, sc.echo.why

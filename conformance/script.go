@@ -19,6 +19,7 @@ type script struct {
 	hold          bool
 	informational bool // report what happened, judge nothing
 	codeMatters   bool // a wrong status code is a failure of behaviour as well
+	tolerated     bool // if the outcome is NonStrict, the connection need not be failed
 
 	echo *echoTest // instead of phases and want
 	// deflate is what to offer and to accept of permessage-deflate; nil: nothing.
@@ -28,11 +29,16 @@ type script struct {
 // seconds are the suite's own, see Options.Second.
 type seconds float64
 
-// phase is a batch of frames, written at once, and a wait during which the connection should stay open.
+// phase is a batch of frames, written at once, and a wait during which the connection should stay open, unless it is the
+// last phase, which ends with the script's limit.
 type phase struct {
 	send []frame
+	mark string // recorded as an event if the connection is still open after the wait
 	wait seconds
-	mark string // recorded as an event if the connection is still open after wait
+	// reaction: the peer is to react during the wait. It lasts until the connection is closed or so many events have
+	// been recorded as answers says, and with patience.
+	reaction bool
+	answers  int
 }
 
 // outcome is a sequence of events and the verdict that it earns.

@@ -49,37 +49,40 @@ func newSession(conn net.Conn, client bool, early []byte, codec *deflateCodec, c
 func (s *session) run(sc *script) {
 	defer s.out.stop()
 	defer s.conn.Close()
-	if sc.echo != nil {
+	switch {
+	case sc.deflate != nil && s.codec == nil:
+		s.sendClose(1000) // nothing to test
+	case sc.echo != nil:
 		s.runEcho(sc)
-	} else {
+	default:
 		s.runPhases(sc)
 	}
 	s.finish()
 }
 
 func (s *session) runPhases(sc *script) {
-	expectEarlyClose := sc.close.byUs && !sc.hold
-	progress := func() bool {
-		if s.open() && expectEarlyClose && s.decided(sc) {
-			s.sendClose(sc.close.codes[0])
-		}
-		return !s.open()
-	}
-	for i, ph := range sc.phases {
+	for _, ph := range sc.phases[:len(sc.phases)-1] {
 		wait := s.clock.pause(ph.wait)
-		if i == len(sc.phases)-1 {
-			wait = s.clock.limit(sc.limit)
+		if ph.reaction {
+			wait = s.clock.limit(ph.wait)
 		}
 		s.send(ph.send)
-		s.readUntil(wait, progress)
+		s.readUntil(wait, func() bool { return !s.open() || ph.answers > 0 && len(s.received) >= ph.answers })
 		if !s.open() {
 			return
 		}
-		if ph.mark != "" {
-			s.record(survived(ph.mark))
-		}
+		s.record(survived(ph.mark))
 	}
-	s.limitReached(sc)
+	s.send(sc.phases[len(sc.phases)-1].send)
+	s.readUntil(s.clock.limit(sc.limit), func() bool {
+		if s.open() && sc.close.byUs && !sc.hold && s.decided(sc) {
+			s.sendClose(sc.close.codes[0])
+		}
+		return !s.open()
+	})
+	if s.open() {
+		s.limitReached(sc)
+	}
 }
 
 // decided reports whether what was received is one of the wanted outcomes, or can't become one any more.
@@ -165,10 +168,8 @@ func (s *session) sendClose(code ...uint16) {
 
 // readUntil handles what arrives until stop says so, the connection ends or the time is up.
 func (s *session) readUntil(wait time.Duration, stop func() bool) {
-	if err := s.conn.SetReadDeadline(time.Now().Add(wait)); err != nil {
-		s.ended = true
-	}
-	for !s.ended {
+	s.setDeadline(wait)
+	for late := false; !s.ended; {
 		if stop() {
 			return
 		}
@@ -179,12 +180,27 @@ func (s *session) readUntil(wait time.Duration, stop func() bool) {
 		case whole:
 			s.handle(f)
 		default:
-			if err := s.in.fill(s.conn); errors.Is(err, os.ErrDeadlineExceeded) {
-				return
+			err := s.in.fill(s.conn)
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				if late {
+					return
+				}
+				late = true
+				s.setDeadline(overslept)
 			} else if err != nil {
 				s.ended = true
 			}
 		}
+	}
+}
+
+// overslept is how long it is tried, when a deadline has passed, to read what came before it: a deadline hides it, and on
+// a busy machine this process may have been late itself.
+const overslept = time.Millisecond
+
+func (s *session) setDeadline(wait time.Duration) {
+	if err := s.conn.SetReadDeadline(time.Now().Add(wait)); err != nil {
+		s.ended = true
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 	"strconv"
 )
 
-// TestClient tests a client within this process: it runs a [Server] on a loopback address and calls echo with a ws URL
+// TestClient tests a client within this process: it runs a [Server] and calls echo with a ws URL
 // for each case, from several goroutines. echo connects and sends back each message as it came until the connection
 // ends. Its error counts only if it never connected.
 func TestClient(ctx context.Context, echo func(ctx context.Context, url string) error, o Options) (*Report, error) {
@@ -16,9 +16,11 @@ func TestClient(ctx context.Context, echo func(ctx context.Context, url string) 
 	if err != nil {
 		return nil, err
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, fmt.Errorf("conformance: %w", err)
+	ln := o.Listener
+	if ln == nil {
+		if ln, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+			return nil, fmt.Errorf("conformance: %w", err)
+		}
 	}
 	served := make(chan struct{})
 	go func() {

@@ -58,7 +58,7 @@ func testServerCase(ctx context.Context, c *Case, url string, o Options) (r Resu
 	sc := c.build(o.Scale)
 	dialCtx, cancel := context.WithTimeout(ctx, o.clock().handshake())
 	defer cancel()
-	d, err := dial(dialCtx, url, sc.deflate)
+	d, err := dial(dialCtx, url, sc.deflate, o.Dial)
 	if err != nil {
 		return notOpened(c, err)
 	}

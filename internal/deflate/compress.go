@@ -26,7 +26,6 @@ type Compressor struct {
 	dir     Direction
 	history int
 	enc     *flate.Encoder // nil: nothing to refer to
-	pool    *sync.Pool     // where enc goes back to; nil: it is the connection's own
 }
 
 // NewCompressor returns a Compressor for the direction in which this end sends.
@@ -45,25 +44,46 @@ func NewCompressor(d Direction, o Options) *Compressor {
 // What Append returns has to be sent, and in order: the peer's window moves with it. Where that isn't so (the write
 // was given up before its first byte, or the text goes out plain instead), call Forget before the next Append.
 func (c *Compressor) Append(dst, src []byte, fin bool) []byte {
-	if c.enc == nil {
-		c.acquire(len(src), fin)
+	switch {
+	case c.enc != nil:
+	case c.dir.Takeover:
+		c.enc = flate.NewEncoder(c.history, 1<<c.dir.WindowBits, tableBits(c.history))
+	case fin:
+		return AppendStandalone(dst, src, c.dir.WindowBits)
+	default:
+		c.enc = encoders.Get().(*flate.Encoder)
+		c.enc.Reset(1 << c.dir.WindowBits)
 	}
 	dst = c.enc.Append(dst, src)
 	if fin {
-		dst = dst[:len(dst)-len(tail)] // RFC 7692 7.2.1; an empty message is left as one zero octet, 7.2.3.6
+		dst = dst[:len(dst)-len(tail)]
 		if !c.dir.Takeover {
-			c.release()
+			c.Forget()
 		}
 	}
 	return dst
 }
 
+// Forget makes the next message refer to nothing before it and frees the history. It is legal at any time between two
+// messages, and nothing tells the peer: a sender may refer to less than it is allowed to. It also gives up a message that is
+// under way.
+func (c *Compressor) Forget() {
+	if c.enc != nil && !c.dir.Takeover {
+		encoders.Put(c.enc)
+	}
+	c.enc = nil
+}
+
+// tableBits is the size of an encoder's table: as many bytes as the history.
+func tableBits(history int) int { return bits.Len(uint(history)) - 4 }
+
+// encoders are for messages that are sent in pieces, without context takeover.
+var encoders = sync.Pool{New: func() any {
+	return flate.NewEncoder(defaultHistory, 1<<MaxWindowBits, tableBits(defaultHistory))
+}}
+
 // tail is what ends a message, and isn't sent (RFC 7692 7.2.1).
 const tail = "\x00\x00\xff\xff"
-
-// Forget makes the next message refer to nothing before it and frees the history. It is legal at any time between two
-// messages, and nothing tells the peer: a sender may refer to less than it is allowed to.
-func (c *Compressor) Forget() { c.release() }
 
 // Sent records that a message with this text went out compressed by somebody else (AppendStandalone): the peer's window holds
 // it, so distances to all that came before have grown. Its cost is a copy of at most the history.
@@ -77,42 +97,6 @@ func (c *Compressor) Sent(text []byte) {
 // nothing before it, so every receiver can inflate it whatever its window holds: RFC 7692 7.2.3.2 allows references, and asks for none.
 // On a connection with context takeover the text then belongs to the peer's window all the same (7.2.2), which Sent is for.
 func AppendStandalone(dst, text []byte, windowBits int) []byte {
-	c := Compressor{dir: Direction{WindowBits: windowBits}}
-	return c.Append(dst, text, true)
-}
-
-// Encoders for messages without context takeover. A small message is worth no large table: clearing it costs more than the
-// search.
-const (
-	smallMessage = 2048
-	smallTable   = 11
-	largeTable   = 13
-)
-
-var (
-	smallEncoders = sync.Pool{New: func() any { return flate.NewEncoder(0, 32768, smallTable) }}
-	largeEncoders = sync.Pool{New: func() any { return flate.NewEncoder(32768, 32768, largeTable) }}
-)
-
-// acquire gets an encoder without a history for a message that starts with n bytes, and may have no more.
-func (c *Compressor) acquire(n int, fin bool) {
-	window := 1 << c.dir.WindowBits
-	if c.dir.Takeover {
-		c.enc = flate.NewEncoder(c.history, window, bits.Len(uint(c.history))-2)
-		return
-	}
-	c.pool = &largeEncoders
-	if fin && n <= smallMessage {
-		c.pool = &smallEncoders
-	}
-	c.enc = c.pool.Get().(*flate.Encoder)
-	c.enc.Reset(window)
-}
-
-// release lets go of the encoder.
-func (c *Compressor) release() {
-	if c.pool != nil {
-		c.pool.Put(c.enc)
-	}
-	c.enc, c.pool = nil, nil
+	dst = flate.AppendOnce(dst, text, 1<<windowBits)
+	return dst[:len(dst)-len(tail)] // 7.2.1; an empty message is left as one zero octet, 7.2.3.6
 }

@@ -95,13 +95,15 @@ func (d *Decompressor) begin(pieces bool) {
 	d.dec.Reset(d.window, 1<<d.dir.WindowBits)
 }
 
+var tailBytes = []byte(tail)
+
 // end puts the tail back that the sender has cut off (RFC 7692 7.2.2), which has to complete a block and nothing else. A message
 // that ends with a final block ought to have an empty one after it (7.2.3.4), but senders exist that leave it out.
 func (d *Decompressor) end() error {
 	if d.dec.AtBlock() && d.dec.Final() {
 		return nil
 	}
-	if _, _, err := d.dec.Append(nil, 0, []byte(tail), 0); err != nil || !d.dec.AtBlock() {
+	if _, _, err := d.dec.Append(nil, 0, tailBytes, 0); err != nil || !d.dec.AtBlock() {
 		return flate.ErrCorrupt
 	}
 	return nil

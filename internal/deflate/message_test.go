@@ -6,19 +6,21 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"sync"
 	"testing"
 
 	"github.com/tidewire/ws/internal/deflate"
 	"github.com/tidewire/ws/internal/deflate/traffic"
 )
 
-func messages() [][]byte {
+// messages are what most tests send.
+var messages = sync.OnceValue(func() [][]byte {
 	var list [][]byte
-	for i, size := range []int{128, 1024, 128, 2048, 40_000, 512, 128, 100_000, 1024} {
+	for i, size := range []int{128, 1024, 128, 2048, 20_000, 512, 128, 70_000, 1024} {
 		list = append(list, traffic.Messages(uint64(i), size, 1)...)
 	}
 	return append(list, nil, bytes.Repeat([]byte{'a'}, 70_000), []byte("x"), nil)
-}
+})
 
 // directions runs f for every way to compress.
 func directions(t *testing.T, f func(t *testing.T, d deflate.Direction)) {
@@ -151,21 +153,77 @@ func inflate(t *testing.T, d *deflate.Decompressor, wire, want []byte) {
 
 // A message that was compressed for everybody goes between two that refer to each other.
 func TestStandalone(t *testing.T) {
+	var shared [][]byte
+	for i, size := range []int{100, 3000, 9000, 70_000} {
+		shared = append(shared, traffic.Messages(uint64(100+i), size, 1)...)
+	}
 	directions(t, func(t *testing.T, dir deflate.Direction) {
 		c, d := deflate.NewCompressor(dir, deflate.Options{}), deflate.NewDecompressor(dir)
-		for _, size := range []int{100, 3000, 9000, 70_000} {
-			for i, text := range messages() {
-				roundTrip(t, c, d, text)
-				shared := traffic.Messages(uint64(100+i), size, 1)[0]
-				inflate(t, d, deflate.AppendStandalone(nil, shared, dir.WindowBits), shared)
-				c.Sent(shared)
-				// What was shared may be referred to like all else.
-				if wire := roundTrip(t, c, d, shared); size == 100 && dir.Takeover && len(wire) > 20 {
-					t.Errorf("%d bytes that were just shared take %d", len(shared), len(wire))
-				}
+		for i, text := range messages()[:6] {
+			roundTrip(t, c, d, text)
+			all := shared[i%len(shared)]
+			inflate(t, d, deflate.AppendStandalone(nil, all, dir.WindowBits), all)
+			c.Sent(all)
+			// What went to all may be referred to like the rest.
+			if wire := roundTrip(t, c, d, all); len(all) < 200 && dir.Takeover && len(wire) > 20 {
+				t.Errorf("%d bytes that were just sent to all take %d", len(all), len(wire))
 			}
 		}
 	})
+}
+
+// allocs fails where f allocates once everything is warm.
+func allocs(t *testing.T, f func()) {
+	t.Helper()
+	if n := testing.AllocsPerRun(100, f); n >= 1 && !raceEnabled {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func TestAllocs(t *testing.T) {
+	for _, takeover := range []bool{false, true} {
+		dir := deflate.Direction{Takeover: takeover, WindowBits: 12}
+		c, d := deflate.NewCompressor(dir, deflate.Options{}), deflate.NewDecompressor(dir)
+		var wire, text []byte
+		buf := make([]byte, 512)
+		i := 0
+		next := func() []byte { i++; return messages()[i%6] }
+		exchange := func() {
+			want := next()
+			wire = c.Append(wire[:0], want, true)
+			var err error
+			if text, err = d.Append(text[:0], 0, wire, true, 1<<20); err != nil || len(text) != len(want) {
+				t.Fatal(len(text), err)
+			}
+		}
+		pieces := func() {
+			want := next()
+			half := len(want) / 2
+			total := 0
+			for k, part := range [][]byte{want[:half], want[half:]} {
+				wire = c.Append(wire[:0], part, k == 1)
+				for rest, done := wire, false; !done; {
+					n, used, end, err := d.Read(buf, rest, k == 1, 1<<20)
+					if err != nil {
+						t.Fatal(err)
+					}
+					total += n
+					rest, done = rest[used:], end || n == 0
+				}
+			}
+			if total != len(want) {
+				t.Fatalf("%d of %d bytes", total, len(want))
+			}
+		}
+		for range 12 {
+			exchange()
+			pieces()
+		}
+		allocs(t, exchange)
+		allocs(t, pieces)
+	}
+	var wire []byte
+	allocs(t, func() { wire = deflate.AppendStandalone(wire[:0], messages()[1], 15) })
 }
 
 func TestDecompressErrors(t *testing.T) {
@@ -204,7 +262,7 @@ func TestDecompressErrors(t *testing.T) {
 
 // The peer's window is a promise, and the receiver keeps no more.
 func TestWindowIsKept(t *testing.T) {
-	text := messages()[7]
+	text := messages()[4]
 	wire := deflate.NewCompressor(deflate.Direction{WindowBits: 15}, deflate.Options{}).Append(nil, text, true)
 	d := deflate.NewDecompressor(deflate.Direction{WindowBits: 9})
 	if _, err := d.Append(nil, 0, wire, true, len(text)); err != deflate.ErrCorrupt {

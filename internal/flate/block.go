@@ -31,9 +31,24 @@ type scratch struct {
 	header    []uint16 // code lengths as the code length code's symbols: extra bits above 8
 	lens      [maxLitCodes + maxDistCodes]uint8
 	coder     coder
+	index     index
+	text      []byte // history and the start of a long text
 }
 
 var scratchPool = sync.Pool{New: func() any { return new(scratch) }}
+
+func (s *scratch) literals(p []byte) {
+	t := s.tokens[s.ntokens:][:len(p)]
+	for i, c := range p {
+		t[i] = uint32(c)
+	}
+	s.ntokens += len(p)
+}
+
+func (s *scratch) match(length, dist int) {
+	s.tokens[s.ntokens] = matchToken(length, dist)
+	s.ntokens++
+}
 
 // lengthSym is the symbol, less 257, for each length less 3.
 var lengthSym = func() (t [maxMatch - minMatch + 1]uint8) {
@@ -54,27 +69,30 @@ func distSym(d uint32) int {
 	return 2*(n-1) + int(d>>(n-2)&1)
 }
 
+// fixedCodes are the fixed code (RFC 1951 3.2.6).
 var fixedCodes = func() (t struct {
 	lit  [fixedLits]code
-	dist [maxDistCodes]code
+	dist [fixedDists]code
 }) {
+	var used [fixedLits]uint16
+	for sym := range used {
+		used[sym] = uint16(sym)
+	}
 	for sym := range t.lit {
 		t.lit[sym].len = fixedLitLen(sym)
 	}
-	assign(t.lit[:])
-	var dist [fixedDists]code
-	for sym := range dist {
-		dist[sym].len = 5
+	for sym := range t.dist {
+		t.dist[sym].len = 5
 	}
-	assign(dist[:])
-	copy(t.dist[:], dist[:])
+	assign(t.lit[:], used[:], &[maxCodeLen + 1]int{7: 24, 8: 152, 9: 112})
+	assign(t.dist[:], used[:fixedDists], &[maxCodeLen + 1]int{5: fixedDists})
 	return t
 }()
 
 // writeBlock writes the tokens, which stand for raw, in the shortest of the three ways.
 func (s *scratch) writeBlock(w *bitWriter, raw []byte) {
 	extra := s.countTokens()
-	fixed := 3 + extra + s.size(fixedCodes.lit[:maxLitCodes], fixedCodes.dist[:])
+	fixed := 3 + extra + s.size(fixedCodes.lit[:maxLitCodes], fixedCodes.dist[:maxDistCodes])
 	stored := len(raw)*8 + (len(raw)+65534)/65535*(3+7+32)
 	best := min(fixed, stored)
 	if fixed > minDynamic*8 {
@@ -89,7 +107,7 @@ func (s *scratch) writeBlock(w *bitWriter, raw []byte) {
 	w.grow(best/8 + 16)
 	if fixed <= stored {
 		w.put(1<<1, 3)
-		s.writeTokens(w, fixedCodes.lit[:maxLitCodes], fixedCodes.dist[:])
+		s.writeTokens(w, fixedCodes.lit[:maxLitCodes], fixedCodes.dist[:maxDistCodes])
 		return
 	}
 	w.stored(raw)
@@ -237,29 +255,39 @@ func (s *scratch) writeHeader(w *bitWriter) {
 // writeTokens writes the tokens and the end of the block. There has to be room.
 func (s *scratch) writeTokens(w *bitWriter, lit, dist []code) {
 	lit, dist = lit[:maxLitCodes], dist[:maxDistCodes]
+	out := w.out[:cap(w.out)]
+	acc, n, at := w.bits, w.n, len(w.out)
 	for _, t := range s.tokens[:s.ntokens] {
+		if n > 15 { // the longest match takes 48 bits
+			binary.LittleEndian.PutUint64(out[at:], acc)
+			at += int(n >> 3)
+			acc >>= n &^ 7 & 63
+			n &= 7
+		}
 		if t&tokenMatch == 0 {
 			c := lit[t&0xff]
-			w.put(uint64(c.bits), uint(c.len))
+			acc |= uint64(c.bits) << (n & 63)
+			n += uint(c.len)
 			continue
 		}
 		length, d := t>>16&0xff, t&0x7fff
 		sym := lengthSym[length]
 		c := lit[endOfBlock+1+int(sym)]
-		v, n := uint64(c.bits), uint(c.len)
-		v |= uint64(length+minMatch-uint32(lengthBase[sym])) << n
+		acc |= uint64(c.bits) << (n & 63)
+		n += uint(c.len)
+		acc |= uint64(length+minMatch-uint32(lengthBase[sym])) << (n & 63)
 		n += uint(lengthExtra[sym])
 		ds := distSym(d)
 		c = dist[ds]
-		v |= uint64(c.bits) << n
+		acc |= uint64(c.bits) << (n & 63)
 		n += uint(c.len)
-		if d >= 4 {
-			x := uint(ds>>1 - 1)
-			v |= uint64(d&(1<<x-1)) << n
-			n += x
+		if x := distExtra(ds); x > 0 {
+			acc |= uint64(d&(1<<x-1)) << (n & 63)
+			n += uint(x)
 		}
-		w.put(v, n)
 	}
+	w.out, w.bits, w.n = out[:at], acc, n
+	w.put(0, 0)
 	c := lit[endOfBlock]
 	w.put(uint64(c.bits), uint(c.len))
 }

@@ -79,6 +79,7 @@ func TestDecodeLevels(t *testing.T) {
 // Pieces and room of every small size reach every place where the decoder can be interrupted.
 func TestDecodePieces(t *testing.T) {
 	for name, text := range texts() {
+		text = text[:min(len(text), 20_000)]
 		packed := deflateStd(t, 6, text)
 		for _, in := range []int{1, 2, 7, 8, 9, 100, len(packed)} {
 			for _, room := range []int{1, 3, 300, 5000} {

@@ -8,21 +8,29 @@ import (
 // Encoder deflates a stream of texts and keeps the end of it, with an index, so that the next text can refer to it.
 // It is the only memory an encoding connection needs between two messages.
 type Encoder struct {
-	buf     []byte // history, and the text at work
-	table   []uint16
-	base    uint16 // position of buf[0], modulo 65536
-	indexed int    // what is before in buf is in the table, or not worth it
+	buf     []byte   // history, and the text at work
+	table   []uint64 // four positions in each entry, the newest lowest
+	base    uint16   // position of buf[0]
+	indexed int      // what is before in buf is in the table, or not worth it
 	shift   uint
 	history int
 	maxDist int
 }
 
+const (
+	ways      = 4    // positions in a table's entry
+	longText  = 4096 // above, a text is mostly its own history
+	bufSlack  = 8    // bytes after the text that may be read but mean nothing
+	lazyMatch = 16   // a match this long is taken without looking at the next byte
+	maxIndex  = 4096 // of skipped text, what is indexed later
+)
+
 // NewEncoder returns an Encoder that remembers history bytes (at most 32768), refers back at most maxDist bytes, and indexes
-// with 1<<tableBits entries of two bytes.
+// with 1<<tableBits entries of eight bytes. Memory for the history is taken as text comes; there is room for another 4 KiB.
 func NewEncoder(history, maxDist, tableBits int) *Encoder {
 	return &Encoder{
-		table:   make([]uint16, 1<<tableBits),
-		shift:   uint(32 - tableBits),
+		table:   make([]uint64, 1<<tableBits),
+		shift:   uint(64 - tableBits),
 		history: min(history, maxWindow),
 		maxDist: min(maxDist, maxWindow),
 	}
@@ -35,6 +43,28 @@ func (e *Encoder) Reset(maxDist int) {
 	e.maxDist = min(maxDist, maxWindow)
 }
 
+// Append appends src to dst as whole blocks that end with the flush marker, an empty stored block whose last four octets are
+// 00 00 FF FF, and remembers it.
+func (e *Encoder) Append(dst, src []byte) []byte {
+	s := scratchPool.Get().(*scratch)
+	defer scratchPool.Put(s)
+	w := bitWriter{out: dst}
+	switch {
+	case len(src) > longText:
+		s.appendLong(&w, e.past(), src, e.maxDist)
+		e.Skip(src)
+	case len(src) > 0:
+		s.ntokens = 0
+		e.find(s, e.load(src))
+		s.writeBlock(&w, src)
+	}
+	w.flushMarker()
+	return w.out
+}
+
+// past returns the history.
+func (e *Encoder) past() []byte { return e.buf[max(0, len(e.buf)-e.history):] }
+
 // Skip remembers p as if it had been encoded.
 func (e *Encoder) Skip(p []byte) {
 	if n := len(p) - e.history; n > 0 {
@@ -43,141 +73,132 @@ func (e *Encoder) Skip(p []byte) {
 		p = p[n:]
 	}
 	for len(p) > 0 {
-		n := min(len(p), e.chunk())
+		n := min(len(p), longText)
 		e.load(p[:n])
 		p = p[n:]
 	}
 }
 
-// Append appends src to dst as whole blocks that end with the flush marker, an empty stored block whose last four octets are
-// 00 00 FF FF, and remembers it.
-func (e *Encoder) Append(dst, src []byte) []byte {
-	s := scratchPool.Get().(*scratch)
-	w := bitWriter{out: dst}
-	for len(src) > 0 {
-		s.ntokens = 0
-		raw := src
-		for len(src) > 0 && s.ntokens < maxTokens/2 {
-			chunk := src[:min(len(src), e.chunk(), maxTokens/2)]
-			e.find(s, e.load(chunk))
-			src = src[len(chunk):]
-		}
-		s.writeBlock(&w, raw[:len(raw)-len(src)])
-	}
-	scratchPool.Put(s)
-	w.flushMarker()
-	return w.out
-}
-
-const (
-	minHash   = 4 // bytes that are looked up
-	bufSlack  = 8 // bytes after the text that may be read but mean nothing
-	minChunk  = 4096
-	lazyLimit = 16   // a match this long is taken at once
-	maxIndex  = 4096 // of skipped text, what is indexed later
-)
-
-// chunk is how much text fits behind a full history.
-func (e *Encoder) chunk() int { return max(minChunk, e.history/2) }
-
-// load puts p behind the history, dropping what is too old, and returns where it starts.
+// load puts p, at most longText bytes, behind the history, dropping what is too old, and returns where it starts.
 func (e *Encoder) load(p []byte) int {
-	if len(e.buf)+len(p)+bufSlack > cap(e.buf) {
-		e.makeRoom(len(p))
-	}
-	start := len(e.buf)
-	e.buf = append(e.buf, p...)
-	return start
-}
-
-// makeRoom makes room for n more bytes: takes memory up to a history and a chunk, then moves the text down.
-func (e *Encoder) makeRoom(n int) {
-	full := e.history + e.chunk() + bufSlack
-	if len(e.buf)+n+bufSlack > full {
+	full := e.history + longText + bufSlack
+	if len(e.buf)+len(p)+bufSlack > full {
 		drop := len(e.buf) - e.history
 		e.buf = e.buf[:copy(e.buf, e.buf[drop:])]
 		e.base += uint16(drop)
 		e.indexed = max(0, e.indexed-drop)
 	}
-	if need := len(e.buf) + n + bufSlack; need > cap(e.buf) {
-		grown := make([]byte, len(e.buf), min(full, max(2*cap(e.buf), need, 512)))
+	start := len(e.buf)
+	if need := start + len(p) + bufSlack; need > cap(e.buf) {
+		grown := make([]byte, start, min(full, max(2*cap(e.buf), need, 512)))
 		copy(grown, e.buf)
 		e.buf = grown
 	}
+	e.buf = append(e.buf, p...)
+	return start
 }
-
-func hash(v uint32, shift uint) uint32 { return v * 0x9e3779b1 >> (shift & 31) }
 
 // find appends the tokens for buf[start:].
 func (e *Encoder) find(s *scratch, start int) {
-	end := len(e.buf)
-	buf := e.buf[:end+bufSlack]
-	table := e.table
-	tokens, nt := &s.tokens, s.ntokens
 	e.index(start)
-	e.indexed = max(start, end-minHash+1)
-	i, lit := start, start
-	for i <= end-minHash {
-		length, dist := e.lookup(buf, table, i, end)
-		if length == 0 {
-			i++
+	end := len(e.buf)
+	last := end - minHash // the last place to look at
+	e.indexed = max(start, last+1)
+	buf := e.buf[:end+bufSlack]
+	lit, step := start, firstStep // what is before lit has its token
+	for i := start; i <= last; {
+		n, dist := e.lookup(buf, i, minHash-1)
+		if n == 0 {
+			i += step >> stepShift
+			step++
 			continue
 		}
-		for length < lazyLimit && i+1 <= end-minHash { // perhaps the next byte starts a longer one
-			l2, d2 := e.lookup(buf, table, i+1, end)
-			if l2 <= length {
+		for n < lazyMatch && i < last { // perhaps the next byte starts a longer one
+			longer, d := e.lookup(buf, i+1, n)
+			if longer == 0 {
 				break
 			}
 			i++
-			length, dist = l2, d2
+			n, dist = longer, d
 		}
-		for ; lit < i; lit++ {
-			tokens[nt&(maxTokens-1)] = uint32(buf[lit])
-			nt++
+		s.literals(buf[lit:i])
+		s.match(n, dist)
+		next := i + n
+		for j := i + 2; j < next && j <= last; j += 2 {
+			e.insert(buf, j)
 		}
-		tokens[nt&(maxTokens-1)] = matchToken(length, dist)
-		nt++
-		stop := min(i+length, end-minHash+1)
-		for j := i + 1; j < stop; j++ {
-			table[hash(binary.LittleEndian.Uint32(buf[j:]), e.shift)&uint32(len(table)-1)] = e.base + uint16(j)
-		}
-		i += length
-		lit = i
+		i, lit, step = next, next, firstStep
 	}
-	for ; lit < end; lit++ {
-		tokens[nt&(maxTokens-1)] = uint32(buf[lit])
-		nt++
-	}
-	s.ntokens = nt
+	s.literals(buf[lit:end])
 }
 
-// index puts what find hasn't seen into the table: the last strings of the text before, which lacked their ends, and what
-// was skipped, up to a bound.
+// index puts what find hasn't seen into the table: the last strings of the text before, which lacked their ends, and of what
+// was skipped every other one, up to a bound.
 func (e *Encoder) index(start int) {
-	buf := e.buf
-	for i := max(e.indexed, start-maxIndex); i < start && i+minHash <= len(buf); i++ {
-		e.table[hash(binary.LittleEndian.Uint32(buf[i:]), e.shift)&uint32(len(e.table)-1)] = e.base + uint16(i)
+	buf := e.buf[:len(e.buf)+bufSlack]
+	for i := max(e.indexed, start-maxIndex); i < start; i += 2 {
+		e.insert(buf, i)
 	}
 }
 
-// lookup returns the match at i, of at least four bytes, or 0, and puts i into the table.
-func (e *Encoder) lookup(buf []byte, table []uint16, i, end int) (length, dist int) {
-	v := binary.LittleEndian.Uint32(buf[i:])
-	slot := &table[hash(v, e.shift)&uint32(len(table)-1)]
+// insert puts i into the table, in front of what its entry holds.
+func (e *Encoder) insert(buf []byte, i int) {
+	slot := &e.table[hash(binary.LittleEndian.Uint64(buf[i:]), e.shift)&(len(e.table)-1)]
+	*slot = *slot<<16 | uint64(e.base+uint16(i))
+}
+
+// lookup returns the longest match at i that the table knows, of more than least bytes, or 0. It puts i into the table.
+func (e *Encoder) lookup(buf []byte, i, least int) (length, dist int) {
+	v := binary.LittleEndian.Uint64(buf[i:])
+	slot := &e.table[hash(v, e.shift)&(len(e.table)-1)]
 	pos := e.base + uint16(i)
-	dist = int(pos - *slot)
-	*slot = pos
-	if dist == 0 || dist > i || dist > e.maxDist || binary.LittleEndian.Uint32(buf[i-dist:]) != v {
-		return 0, 0
-	}
-	most := min(end-i, maxMatch)
-	length = minHash
-	for length < most {
-		if x := binary.LittleEndian.Uint64(buf[i+length:]) ^ binary.LittleEndian.Uint64(buf[i-dist+length:]); x != 0 {
-			length += bits.TrailingZeros64(x) >> 3
-			break
+	entry := *slot
+	*slot = entry<<16 | uint64(pos)
+	reach := uint(min(i, e.maxDist))
+	p := buf[:len(buf)-bufSlack]
+	for range ways {
+		d := uint(pos - uint16(entry))
+		entry >>= 16
+		if d-1 >= reach { // 0 is the position itself, left from before the positions went round
+			continue
 		}
-		length += 8
+		from := i - int(d)
+		if (binary.LittleEndian.Uint64(buf[from:])^v)<<hashDrop != 0 || buf[from+least] != buf[i+least] {
+			continue
+		}
+		if n := matchLen(p, from, i); n > least {
+			length, dist, least = n, int(d), n
+		}
 	}
-	return min(length, most), dist
+	return length, dist
+}
+
+// minHash is how many bytes are looked up: matches of four seldom pay for a distance. hashDrop cuts a word to them.
+const (
+	minHash  = 5
+	hashDrop = 64 - 8*minHash
+)
+
+// hash returns as many bits as shift leaves over.
+func hash(v uint64, shift uint) int { return int(v << hashDrop * 0x9e3779b185ebca87 >> (shift & 63)) }
+
+// Where nothing matches for long, steps get longer: one more byte for each 32 tries.
+const (
+	stepShift = 5
+	firstStep = 1 << stepShift
+)
+
+// matchLen returns how many bytes at a and b, a < b, are equal, at most maxMatch. The first four are known to be.
+func matchLen(p []byte, a, b int) int {
+	n, most := 4, min(len(p)-b, maxMatch)
+	for n+8 <= most {
+		if x := binary.LittleEndian.Uint64(p[b+n:]) ^ binary.LittleEndian.Uint64(p[a+n:]); x != 0 {
+			return n + bits.TrailingZeros64(x)>>3
+		}
+		n += 8
+	}
+	for n < most && p[a+n] == p[b+n] {
+		n++
+	}
+	return n
 }

@@ -11,76 +11,97 @@ type code struct {
 	len  uint8
 }
 
-// maxSymbols is the size of the largest alphabet that gets codes here.
-const maxSymbols = maxLitCodes
-
 // coder makes length-limited canonical Huffman codes from frequencies. It is scratch memory only.
 type coder struct {
-	sorted [maxSymbols]uint32 // frequency and symbol, packed: rarest first
-	work   [maxSymbols]uint32
+	used   [maxLitCodes]uint16 // symbols with a code, in their order
+	sorted [maxLitCodes]uint32 // the same, rarest first: frequency and symbol, packed
+	nodes  [maxLitCodes]uint32
 }
 
 // build sets codes[i] for every symbol i whose freq isn't zero, of at most limit bits, and clears the others. The code
 // is complete unless there are fewer than two such symbols: one gets one bit.
 func (c *coder) build(codes []code, freq []uint32, limit int) {
-	used := c.sorted[:0]
-	for sym, f := range freq {
-		codes[sym] = code{}
-		if f > 0 {
-			used = append(used, min(f, 1<<22)<<9|uint32(sym))
-		}
-	}
-	switch len(used) {
+	clear(codes)
+	n := c.sort(freq)
+	switch n {
 	case 0:
 		return
 	case 1:
-		codes[used[0]&511].len = 1
+		codes[c.used[0]].len = 1
 		return
 	}
-	slices.Sort(used)
 	var count [maxCodeLen + 1]int
-	c.countLengths(&count, used, limit)
-	n := limit
-	for _, s := range used { // the rarest get the longest
-		for count[n] == 0 {
-			n--
+	c.countLengths(&count, n, limit)
+	sorted := c.sorted[:n]
+	for length := limit; length > 0; length-- { // the rarest get the longest
+		for _, s := range sorted[:count[length]] {
+			codes[s&511].len = uint8(length)
 		}
-		count[n]--
-		codes[s&511].len = uint8(n)
+		sorted = sorted[count[length]:]
 	}
-	assign(codes)
+	assign(codes, c.used[:n], &count)
 }
 
-// countLengths counts how many codes of each length are best. used is in order of frequency. The algorithm is Moffat's and
-// Katajainen's (In-Place Calculation of Minimum-Redundancy Codes, 1995): a queue of leaves and one of inner nodes
-// share one array, which ends as the depths of the inner nodes.
-func (c *coder) countLengths(count *[maxCodeLen + 1]int, used []uint32, limit int) {
-	n := len(used)
-	w := c.work[:n]
-	leaf, inner := 0, 0
-	least := func(next int) uint32 {
-		if leaf == n || inner < next && w[inner] < used[leaf]>>9 {
-			v := w[inner]
-			w[inner] = uint32(next) // from weight to parent
-			inner++
-			return v
+// frequent is what a symbol's frequency has to be for it to be sorted by comparing. Below it, counting does.
+const frequent = 32
+
+// sort fills used and sorted, and returns how many symbols they hold.
+func (c *coder) sort(freq []uint32) int {
+	var next [frequent + 1]uint32
+	n := 0
+	for sym, f := range freq {
+		if f > 0 {
+			c.used[n] = uint16(sym)
+			n++
+			next[min(f, frequent)]++
 		}
-		leaf++
-		return used[leaf-1] >> 9
 	}
-	for next := range n - 1 {
-		a := least(next)
-		w[next] = a + least(next)
+	at := uint32(0)
+	for f, k := range next {
+		next[f] = at
+		at += k
 	}
-	w[n-2] = 0 // the root's depth
-	for i := n - 3; i >= 0; i-- {
-		w[i] = w[w[i]] + 1
+	top := next[frequent]
+	for _, sym := range c.used[:n] {
+		f := freq[sym]
+		slot := &next[min(f, frequent)]
+		c.sorted[*slot] = min(f, 1<<22)<<9 | uint32(sym)
+		*slot++
 	}
-	// Level by level: what isn't an inner node is a leaf. Leaves below the limit are put on it.
-	open, next := 1, n-2
+	slices.Sort(c.sorted[top:n])
+	return n
+}
+
+// countLengths counts how many codes of each length are best for the n sorted symbols. The algorithm is Moffat's and
+// Katajainen's (In-Place Calculation of Minimum-Redundancy Codes, 1995): nodes is a queue of inner nodes' weights, of
+// which those that have found a parent hold its place, and in the end depths.
+func (c *coder) countLengths(count *[maxCodeLen + 1]int, n, limit int) {
+	leaves, nodes := c.sorted[:n], c.nodes[:n-1]
+	leaf, inner := 0, 0
+	for next := range nodes {
+		weight := uint32(0)
+		for range 2 { // the two lightest of what has no parent
+			if leaf == n || inner < next && nodes[inner] < leaves[leaf]>>9 {
+				weight += nodes[inner]
+				nodes[inner] = uint32(next)
+				inner++
+			} else {
+				weight += leaves[leaf] >> 9
+				leaf++
+			}
+		}
+		nodes[next] = weight
+	}
+	root := n - 2
+	nodes[root] = 0
+	for i := root - 1; i >= 0; i-- {
+		nodes[i] = nodes[nodes[i]] + 1
+	}
+	// On each level, what isn't an inner node is a leaf. Leaves below the limit are put on it.
+	open, next := 1, root
 	for depth := 0; open > 0; depth++ {
 		parents := 0
-		for next >= 0 && w[next] == uint32(depth) {
+		for next >= 0 && nodes[next] == uint32(depth) {
 			parents++
 			next--
 		}
@@ -90,7 +111,7 @@ func (c *coder) countLengths(count *[maxCodeLen + 1]int, used []uint32, limit in
 	shorten(count, limit)
 }
 
-// shorten makes room for codes that were cut to limit bits: one shorter code at a time becomes two longer ones.
+// shorten makes room for codes that were cut to limit bits: a shorter code and one of those become two in the middle.
 func shorten(count *[maxCodeLen + 1]int, limit int) {
 	space := 0
 	for n := 1; n <= limit; n++ {
@@ -108,19 +129,14 @@ func shorten(count *[maxCodeLen + 1]int, limit int) {
 }
 
 // assign numbers the codes of each length in the order of their symbols (RFC 1951 3.2.2).
-func assign(codes []code) {
-	var next [maxCodeLen + 2]uint16
-	for i := range codes {
-		next[codes[i].len+1]++
-	}
-	next[1] = 0 // symbols without a code
+func assign(codes []code, used []uint16, count *[maxCodeLen + 1]int) {
+	var next [maxCodeLen + 1]uint16
 	for n := 2; n <= maxCodeLen; n++ {
-		next[n] = (next[n-1] + next[n]) << 1
+		next[n] = (next[n-1] + uint16(count[n-1])) << 1
 	}
-	for i := range codes {
-		if n := codes[i].len; n > 0 {
-			codes[i].bits = bits.Reverse16(next[n]) >> (16 - n)
-			next[n]++
-		}
+	for _, sym := range used {
+		c := &codes[sym]
+		c.bits = bits.Reverse16(next[c.len]) >> (16 - c.len)
+		next[c.len]++
 	}
 }

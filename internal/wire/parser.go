@@ -144,6 +144,13 @@ func (p *Parser) header(b []byte) (n int, ok bool, err *Error) {
 	}
 	h, size, err := ParseHeader(src)
 	switch {
+	case err == errLengthForm, err == errLengthTop:
+		// These show last, unless everything has come at once: which rule is
+		// named must not depend on how the bytes were cut.
+		if first := p.check(h); first != nil {
+			err = first
+		}
+		return 0, false, err
 	case err != nil:
 		return 0, false, err
 	case size > 0:

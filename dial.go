@@ -64,7 +64,16 @@ type DialOptions struct {
 	// HandshakeTimeout is the longest time that Dial takes, beside its ctx; default 30 s.
 	HandshakeTimeout time.Duration
 
-	ReadLimit    int64 // longest message in bytes; default 1 MiB
+	// Compression is how far permessage-deflate (RFC 7692) is offered; default
+	// CompressionOff. For the danger in it see Options.
+	Compression CompressionMode
+	// CompressionThreshold is the shortest message that is compressed, in bytes; default 64.
+	CompressionThreshold int
+	// CompressionWindowBits bounds the windows of both ends to 1<<bits bytes, 8
+	// to 15, as far as the server agrees; default 15.
+	CompressionWindowBits int
+
+	ReadLimit    int64 // longest message in bytes, on the wire and unpacked; default 1 MiB
 	MaxFragments int   // most frames a message; default 10,000
 	ControlRate  int   // most control frames a second from the peer; default 100
 
@@ -221,15 +230,15 @@ func (d *dialing) attempt(ctx context.Context) (*Conn, *http.Response, error) {
 		resp, early, err = d.exchange(nc, request)
 		return err
 	})
-	var protocol string
+	cfg := conn.Config{Early: early}
 	if err == nil {
-		protocol, err = d.settle(resp, r)
+		err = d.settle(&cfg, resp, r)
 	}
 	if err != nil {
 		_ = bare(nc).Close()
 		return nil, resp, err
 	}
-	return d.upgrade(nc, protocol, early), resp, nil
+	return d.upgrade(nc, cfg), resp, nil
 }
 
 // request is what the handshake asks for.
@@ -257,8 +266,10 @@ func (d *dialing) request() handshake.Request {
 	return r
 }
 
-// compression is off.
-func (d *dialing) compression() deflate.Policy { return deflate.Policy{} }
+// compression is what is offered.
+func (d *dialing) compression() deflate.Policy {
+	return d.opts.Compression.policy(d.opts.CompressionWindowBits)
+}
 
 // exchange sends the request and reads the response: in full up to 1 KiB of the
 // body if it is a failure, and with what the server sent behind it if it is not.
@@ -280,41 +291,37 @@ func (d *dialing) exchange(nc net.Conn, request []byte) (resp *http.Response, ea
 	return resp, nil, nil
 }
 
-// settle checks the response and takes from it what is to be kept.
-func (d *dialing) settle(resp *http.Response, r handshake.Request) (protocol string, err error) {
+// settle checks the response and takes from it what was agreed on.
+func (d *dialing) settle(cfg *conn.Config, resp *http.Response, r handshake.Request) error {
 	if cookies := resp.Cookies(); d.opts.Jar != nil && len(cookies) > 0 {
 		d.opts.Jar.SetCookies(httpURL(d.url), cookies)
 	}
-	if protocol, err = handshake.CheckResponse(resp, r); err != nil {
-		return "", err
+	protocol, err := handshake.CheckResponse(resp, r)
+	if err != nil {
+		return err
 	}
-	if _, _, err = d.compression().Confirm(resp.Header.Values("Sec-WebSocket-Extensions")); err != nil {
-		return "", fmt.Errorf("the server's Sec-WebSocket-Extensions: %w", err)
+	params, ok, err := d.compression().Confirm(resp.Header["Sec-Websocket-Extensions"])
+	if err != nil {
+		return fmt.Errorf("the server's Sec-WebSocket-Extensions: %w", err)
 	}
-	return protocol, nil
+	if ok {
+		cfg.Compression = conn.Compression(params)
+	}
+	cfg.Subprotocol = protocol
+	return nil
 }
 
-// upgrade makes the connection.
-func (d *dialing) upgrade(nc net.Conn, protocol string, early []byte) *Conn {
+// upgrade makes the connection with what was agreed on and the options.
+func (d *dialing) upgrade(nc net.Conn, cfg conn.Config) *Conn {
 	o := d.opts
-	return conn.New(conn.NetTransport(nc), conn.Config{
-		Client:         true,
-		Parent:         d.parent,
-		Subprotocol:    protocol,
-		Codec:          o.Codecs[protocol],
-		LocalAddr:      nc.LocalAddr(),
-		RemoteAddr:     nc.RemoteAddr(),
-		Early:          early,
-		ReadLimit:      o.ReadLimit,
-		MaxFragments:   o.MaxFragments,
-		ControlRate:    o.ControlRate,
-		PingInterval:   o.PingInterval,
-		PongTimeout:    o.PongTimeout,
-		IdleTimeout:    o.IdleTimeout,
-		MessageTimeout: o.MessageTimeout,
-		WriteTimeout:   o.WriteTimeout,
-		CloseTimeout:   o.CloseTimeout,
-		WriteQueue:     o.WriteQueue,
-		NoDeferral:     o.NoDeferral,
-	})
+	cfg.Client = true
+	cfg.Parent = d.parent
+	cfg.Codec = o.Codecs[cfg.Subprotocol]
+	cfg.LocalAddr, cfg.RemoteAddr = nc.LocalAddr(), nc.RemoteAddr()
+	cfg.CompressionThreshold, cfg.CompressionBits = o.CompressionThreshold, o.CompressionWindowBits
+	cfg.ReadLimit, cfg.MaxFragments, cfg.ControlRate = o.ReadLimit, o.MaxFragments, o.ControlRate
+	cfg.PingInterval, cfg.PongTimeout, cfg.IdleTimeout = o.PingInterval, o.PongTimeout, o.IdleTimeout
+	cfg.MessageTimeout, cfg.WriteTimeout, cfg.CloseTimeout = o.MessageTimeout, o.WriteTimeout, o.CloseTimeout
+	cfg.WriteQueue, cfg.NoDeferral = o.WriteQueue, o.NoDeferral
+	return conn.New(conn.NetTransport(nc), cfg)
 }

@@ -15,6 +15,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -420,6 +421,62 @@ func TestDialSubprotocol(t *testing.T) {
 		t.Errorf("got %q, %v", c.Subprotocol(), resp.Header)
 	}
 	checkEcho(t, c)
+}
+
+// TestDialCompression looks for what both ends want in the agreement, and at a message's length on the wire.
+func TestDialCompression(t *testing.T) {
+	const off, alone, takeover = ws.CompressionOff, ws.CompressionNoTakeover, ws.CompressionTakeover
+	tests := []struct {
+		client, server ws.CompressionMode
+		bits           int
+		want           string // Sec-WebSocket-Extensions of the response
+	}{
+		{off, takeover, 0, ""},
+		{takeover, off, 0, ""},
+		{takeover, takeover, 0, "permessage-deflate"},
+		{alone, takeover, 0, "permessage-deflate; server_no_context_takeover; client_no_context_takeover"},
+		{takeover, takeover, 10, "permessage-deflate; server_max_window_bits=10; client_max_window_bits=10"},
+	}
+	for _, tt := range tests {
+		t.Run(fmt.Sprintf("%d to %d with %d bits", tt.client, tt.server, tt.bits), func(t *testing.T) {
+			srv := httptest.NewServer(&ws.Handler{Serve: echo, Options: ws.Options{Compression: tt.server}})
+			defer srv.Close()
+			var read atomic.Int64
+			c, resp, err := ws.Dial(t.Context(), srv.URL, &ws.DialOptions{Compression: tt.client, CompressionWindowBits: tt.bits,
+				NetDialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+					nc, err := new(net.Dialer).DialContext(ctx, network, addr)
+					return countingConn{nc, &read}, err
+				}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.CloseNow()
+			if got := resp.Header.Get("Sec-WebSocket-Extensions"); got != tt.want {
+				t.Errorf("agreed on %q, want %q", got, tt.want)
+			}
+			before, text := read.Load(), strings.Repeat("hello ", 1000)
+			if err := c.Write(t.Context(), ws.Text, []byte(text)); err != nil {
+				t.Fatal(err)
+			}
+			if _, p, err := c.Read(t.Context()); err != nil || string(p) != text {
+				t.Fatalf("got %d bytes, %v", len(p), err)
+			}
+			if n := int(read.Load() - before); (n < len(text)/2) != (tt.want != "") {
+				t.Errorf("%d bytes on the wire", n)
+			}
+		})
+	}
+}
+
+type countingConn struct {
+	net.Conn
+	read *atomic.Int64
+}
+
+func (c countingConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.read.Add(int64(n))
+	return n, err
 }
 
 func TestDialJar(t *testing.T) {

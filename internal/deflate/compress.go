@@ -9,6 +9,10 @@ import (
 
 // Options tune a Compressor. The zero value is the default.
 type Options struct {
+	// Level goes from BestSpeed, which is the default and meant for messages, to BestCompression. Above BestSpeed an encoder of
+	// about 1 MB is borrowed for each message, and with context takeover fed with the history first:
+	// it takes two to ten times the time, and 5 to 20 % off the size.
+	Level int
 	// History is how many bytes of earlier text a compressor with context takeover refers to: 1024 to 32768, by default
 	// 8192, and never more than the window agreed on. It keeps twice as many bytes of memory, and 4 KiB of room.
 	History int
@@ -24,6 +28,7 @@ const (
 // history and nothing else.
 type Compressor struct {
 	dir     Direction
+	level   int
 	history int
 	enc     *flate.Encoder // nil: nothing to refer to
 }
@@ -34,7 +39,11 @@ func NewCompressor(d Direction, o Options) *Compressor {
 	if h == 0 {
 		h = defaultHistory
 	}
-	return &Compressor{dir: d, history: min(max(h, minHistory), 1<<d.WindowBits)}
+	return &Compressor{
+		dir:     d,
+		level:   min(max(o.Level, BestSpeed), BestCompression),
+		history: min(max(h, minHistory), 1<<d.WindowBits),
+	}
 }
 
 // Append compresses the next piece of a message, or all of it, and appends what goes on the wire to dst. Pieces can be sent as
@@ -48,19 +57,32 @@ func (c *Compressor) Append(dst, src []byte, fin bool) []byte {
 	case c.enc != nil:
 	case c.dir.Takeover:
 		c.enc = flate.NewEncoder(c.history, 1<<c.dir.WindowBits, tableBits(c.history))
-	case fin:
-		return AppendStandalone(dst, src, c.dir.WindowBits)
-	default:
+	case !fin:
 		c.enc = encoders.Get().(*flate.Encoder)
 		c.enc.Reset(1 << c.dir.WindowBits)
 	}
-	dst = c.enc.Append(dst, src)
+	dst = c.append(dst, src)
 	if fin {
-		dst = dst[:len(dst)-len(tail)]
+		dst = dst[:len(dst)-len(tail)] // 7.2.1; an empty message is left as one zero octet, 7.2.3.6
 		if !c.dir.Takeover {
 			c.Forget()
 		}
 	}
+	return dst
+}
+
+// append appends src as blocks that refer to what the encoder remembers, and ends with the flush marker.
+func (c *Compressor) append(dst, src []byte) []byte {
+	switch {
+	case c.enc == nil && c.level == BestSpeed:
+		return flate.AppendOnce(dst, src, 1<<c.dir.WindowBits)
+	case c.enc == nil:
+		return appendLevel(dst, nil, src, c.level, c.dir.WindowBits)
+	case c.level == BestSpeed:
+		return c.enc.Append(dst, src)
+	}
+	dst = appendLevel(dst, c.enc.History(), src, c.level, c.dir.WindowBits)
+	c.enc.Skip(src)
 	return dst
 }
 
@@ -97,6 +119,6 @@ func (c *Compressor) Sent(text []byte) {
 // nothing before it, so every receiver can inflate it whatever its window holds: RFC 7692 7.2.3.2 allows references, and asks for none.
 // On a connection with context takeover the text then belongs to the peer's window all the same (7.2.2), which Sent is for.
 func AppendStandalone(dst, text []byte, windowBits int) []byte {
-	dst = flate.AppendOnce(dst, text, 1<<windowBits)
-	return dst[:len(dst)-len(tail)] // 7.2.1; an empty message is left as one zero octet, 7.2.3.6
+	c := Compressor{dir: Direction{WindowBits: windowBits}, level: BestSpeed}
+	return c.Append(dst, text, true)
 }

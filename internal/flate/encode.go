@@ -51,7 +51,7 @@ func (e *Encoder) Append(dst, src []byte) []byte {
 	w := bitWriter{out: dst}
 	switch {
 	case len(src) > longText:
-		s.appendLong(&w, e.past(), src, e.maxDist)
+		s.appendLong(&w, e.History(), src, e.maxDist)
 		e.Skip(src)
 	case len(src) > 0:
 		s.ntokens = 0
@@ -62,8 +62,8 @@ func (e *Encoder) Append(dst, src []byte) []byte {
 	return w.out
 }
 
-// past returns the history.
-func (e *Encoder) past() []byte { return e.buf[max(0, len(e.buf)-e.history):] }
+// History returns what is remembered, as part of the Encoder's memory.
+func (e *Encoder) History() []byte { return e.buf[max(0, len(e.buf)-e.history):] }
 
 // Skip remembers p as if it had been encoded.
 func (e *Encoder) Skip(p []byte) {

@@ -1,0 +1,28 @@
+module github.com/tidewire/ws/bench
+
+go 1.26.0
+
+replace github.com/tidewire/ws => ../
+
+require (
+	github.com/coder/websocket v1.8.15
+	github.com/fasthttp/websocket v1.5.12
+	github.com/go-chi/chi/v5 v5.5.0
+	github.com/gobwas/ws v1.5.0
+	github.com/gorilla/websocket v1.5.3
+	github.com/klauspost/compress v1.20.3
+	github.com/lxzan/gws v1.8.9
+	github.com/olahol/melody v1.1.4
+	github.com/tidewire/ws v0.0.0-00010101000000-000000000000
+	github.com/valyala/fasthttp v1.58.0
+	golang.org/x/sys v0.49.0
+)
+
+require (
+	github.com/andybalholm/brotli v1.1.1 // indirect
+	github.com/dolthub/maphash v0.1.0 // indirect
+	github.com/gobwas/httphead v0.1.0 // indirect
+	github.com/savsgio/gotils v0.0.0-20240704082632-aef3928b8a38 // indirect
+	github.com/valyala/bytebufferpool v1.0.0 // indirect
+	golang.org/x/net v0.33.0 // indirect
+)

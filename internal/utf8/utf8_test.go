@@ -57,8 +57,8 @@ func TestEveryCharacter(t *testing.T) {
 // All sequences of four bytes that stand on either side of a limit in RFC 3629 section 4; with ASCII around them, so that
 // words are tried at every position too.
 func TestEveryLimit(t *testing.T) {
-	limits := []byte{0x00, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf,
-		0xe0, 0xe1, 0xec, 0xed, 0xee, 0xef, 0xf0, 0xf1, 0xf3, 0xf4, 0xf5, 0xff}
+	limits := []byte{0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc1, 0xc2, 0xdf,
+		0xe0, 0xe1, 0xec, 0xed, 0xee, 0xef, 0xf0, 0xf1, 0xf3, 0xf4, 0xf5}
 	text := []byte(strings.Repeat("-", 24))
 	at := 0
 	for _, a := range limits {
@@ -160,6 +160,20 @@ func byByte(t *testing.T, good, bad string) {
 	v.Reset()
 	if !v.Done() || !v.Write([]byte("é")) || !v.Done() {
 		t.Fatal("not usable after Reset")
+	}
+}
+
+// ASCII in the middle of a character is skipped by words too, and must not be forgiven for it.
+func TestASCIIInsideCharacter(t *testing.T) {
+	for _, char := range []string{"é", "€", "😀"} {
+		for cut := 1; cut < len(char); cut++ {
+			for before := range 16 {
+				for inside := 1; inside < 50; inside++ {
+					b := strings.Repeat("a", before) + char[:cut] + strings.Repeat("b", inside) + char[cut:] + char
+					check(t, []byte(b))
+				}
+			}
+		}
 	}
 }
 

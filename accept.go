@@ -45,7 +45,7 @@ func Accept(w http.ResponseWriter, r *http.Request, o *AcceptOptions) (*Conn, er
 type acceptance struct {
 	opts   *Options
 	keeper *conn.Keeper // nil: one of the connection's own
-	group  *Group       // the handler's; opts has another one
+	group  *Group       // the handler's; nil: none. opts may have another one
 	serve  bool         // the handler's Serve is to be called: the context has the request
 	events bool         // the request is over before the connection is
 
@@ -194,7 +194,7 @@ func (a *acceptance) connect(nc net.Conn, r *http.Request, protocol string, earl
 			cfg.Parent = upgrade.NewContext(cfg.Parent, rec)
 		}
 	case a.serve:
-		cfg.Parent = context.WithValue(context.WithoutCancel(r.Context()), requestKey{}, r)
+		cfg.Parent = requestContext{r}
 	default:
 		cfg.Parent = context.WithoutCancel(r.Context())
 	}
@@ -209,9 +209,8 @@ func (a *acceptance) connect(nc net.Conn, r *http.Request, protocol string, earl
 
 // join makes the connection known to its groups and to the middleware.
 func (a *acceptance) join(c *Conn, rec *upgrade.Record, agreed handshake.Response) bool {
-	for _, g := range a.groups() {
-		g.add(c)
-	}
+	a.group.add(c)
+	a.opts.Group.add(c)
 	opened := upgrade.Opening{Subprotocol: agreed.Protocol, Extensions: agreed.Extensions}
 	ok := rec.Open(opened, func() { c.CloseCause(statusUnauthorized, "credential expired", conn.ErrExpired) })
 	if !ok {
@@ -230,28 +229,31 @@ func (a *acceptance) over(c *Conn, rec *upgrade.Record) {
 }
 
 func (a *acceptance) leave(c *Conn) {
-	for _, g := range a.groups() {
-		g.remove(c)
-	}
-}
-
-func (a *acceptance) groups() []*Group {
-	gs := make([]*Group, 0, 2)
-	for _, g := range [2]*Group{a.group, a.opts.Group} {
-		if g != nil {
-			gs = append(gs, g)
-		}
-	}
-	return gs
+	a.group.remove(c)
+	a.opts.Group.remove(c)
 }
 
 func (a *acceptance) draining() (retryAfter time.Duration, draining bool) {
-	for _, g := range a.groups() {
-		if d, ok := g.draining(); ok {
-			return d, true
-		}
+	if d, ok := a.group.draining(); ok {
+		return d, true
 	}
-	return 0, false
+	return a.opts.Group.draining()
+}
+
+// requestContext has the values of a request's context, and the request, but
+// does not end with it: middleware and net/http end that in ways that must not
+// end the connection.
+type requestContext struct{ r *http.Request }
+
+func (requestContext) Deadline() (time.Time, bool) { return time.Time{}, false }
+func (requestContext) Done() <-chan struct{}       { return nil }
+func (requestContext) Err() error                  { return nil }
+
+func (c requestContext) Value(key any) any {
+	if key == (requestKey{}) {
+		return c.r
+	}
+	return c.r.Context().Value(key)
 }
 
 type requestKey struct{}

@@ -21,7 +21,11 @@ type Group struct {
 // maxSpread is the longest time over which Shutdown spreads its closes.
 const maxSpread = 5 * time.Second
 
+// add, remove and draining do nothing for a nil Group.
 func (g *Group) add(c *Conn) {
+	if g == nil {
+		return
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.conns == nil {
@@ -34,6 +38,9 @@ func (g *Group) add(c *Conn) {
 }
 
 func (g *Group) remove(c *Conn) {
+	if g == nil {
+		return
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if delete(g.conns, c); len(g.conns) == 0 && g.empty != nil && !isClosed(g.empty) {
@@ -52,6 +59,9 @@ func isClosed(ch <-chan struct{}) bool {
 
 // draining reports whether upgrades are refused, and when to try again.
 func (g *Group) draining() (retryAfter time.Duration, draining bool) {
+	if g == nil {
+		return 0, false
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.empty == nil {

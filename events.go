@@ -58,7 +58,7 @@ func (e eventContext) Value(key any) any {
 func (s *session) startEvents(r *http.Request, h EventHandler, engine *conn.Engine) {
 	base := context.Background()
 	if o, ok := h.(opener); ok {
-		ctx := eventContext{s.c.Context(), context.WithValue(context.WithoutCancel(r.Context()), requestKey{}, r)}
+		ctx := eventContext{s.c.Context(), requestContext{r}}
 		err := s.protect(func() (err error) {
 			base, err = o.Open(ctx, s.c)
 			return err
@@ -73,7 +73,7 @@ func (s *session) startEvents(r *http.Request, h EventHandler, engine *conn.Engi
 		stop := context.AfterFunc(base, func() { s.c.CloseCause(StatusGoingAway, "", context.Cause(base)) })
 		context.AfterFunc(s.c.Context(), func() { stop() })
 	}
-	s.events, s.ctx = h, eventContext{s.c.Context(), base}
+	s.handler, s.ctx = h, eventContext{s.c.Context(), base}
 	engine.Run(s.c, s)
 }
 
@@ -82,14 +82,14 @@ var _ conn.Events = (*session)(nil)
 // Message is the engine's call for one message.
 func (s *session) Message(m Message) (err error) {
 	defer s.recovered(&err)
-	return s.events.Message(s.ctx, s.c, m)
+	return s.handler.Message(s.ctx, s.c, m)
 }
 
 // Ended is the engine's last call.
 func (s *session) Ended(err error) {
 	defer s.end()
 	s.finish(err)
-	if h, ok := s.events.(closer); ok {
+	if h, ok := s.handler.(closer); ok {
 		s.finish(s.protect(func() error {
 			h.Closed(s.c, context.Cause(s.c.Context()))
 			return nil

@@ -58,29 +58,30 @@ func Refuse(status int, text string) error { return &refusedError{status, text} 
 // ServeHTTP upgrades the request. With Serve it returns when that does, with
 // Events when Open has returned.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	opts := h.Options
-	a := acceptance{opts: &opts, keeper: &h.keeper, group: &h.live, serve: h.Serve != nil, events: h.Events != nil}
-	if (h.Serve == nil) == (h.Events == nil) {
-		_ = a.broken(w, r, errors.New("Handler needs exactly one of Serve and Events"))
+	s := &session{record: upgrade.From(r.Context())}
+	s.acceptance = acceptance{opts: &h.Options, keeper: &h.keeper, group: &h.live, serve: h.Serve != nil, events: h.Events != nil}
+	if s.serve == s.events {
+		_ = s.broken(w, r, errors.New("Handler needs exactly one of Serve and Events"))
 		return
 	}
 	if h.Configure != nil {
-		if err := h.Configure(r, &opts); err != nil {
+		opts := h.Options
+		s.opts = &opts
+		if err := h.Configure(r, s.opts); err != nil {
 			refuseConfigured(w, r, err)
 			return
 		}
 	}
-	c, err := a.accept(w, r)
-	if err != nil {
+	var err error
+	if s.c, err = s.accept(w, r); err != nil {
 		return // answered, and logged if it is this side's fault
 	}
-	s := &session{acceptance: a, c: c, record: upgrade.From(r.Context())}
 	if h.Events != nil {
 		s.startEvents(r, h.Events, &h.engine)
 		return
 	}
 	defer s.end()
-	err = s.protect(func() error { return h.Serve(c.Context(), c) })
+	err = s.protect(func() error { return h.Serve(s.c.Context(), s.c) })
 	s.finish(err)
 	if err == http.ErrAbortHandler {
 		panic(err) // for the http.Server, and the middleware on the way to it
@@ -102,10 +103,10 @@ func (h *Handler) Shutdown(ctx context.Context) error { return h.live.Shutdown(c
 // session is a connection in the hands of a Handler.
 type session struct {
 	acceptance
-	c      *Conn
-	record *upgrade.Record
-	events EventHandler    // nil: Serve
-	ctx    context.Context // of events' messages
+	c       *Conn
+	record  *upgrade.Record
+	handler EventHandler    // nil: Serve
+	ctx     context.Context // of events' messages
 }
 
 // end runs when no more of the user's code will: it releases the connection and

@@ -34,8 +34,9 @@ type compression struct {
 	threshold int
 
 	// in and text belong to the read side.
-	in   *deflate.Decompressor
-	text utf8.Validator // of the message in progress
+	in    *deflate.Decompressor
+	text  utf8.Validator // of the message in progress
+	limit int            // on what it inflates to
 
 	// c belongs to whoever may append a frame: the holder of outbound.mu, or of
 	// outbound.message.
@@ -91,18 +92,22 @@ const maxInflation = 4
 func (c *Conn) inflate(b []byte, start int, ev wire.Event) ([]byte, error) {
 	d := c.deflate
 	if ev.First {
-		d.text.Reset()
+		c.beginInflating()
 	}
 	before := len(b)
-	b, err := d.in.Append(b, start, ev.Data, ev.Last, c.inflatedLimit())
+	b, err := d.in.Append(b, start, ev.Data, ev.Last, d.limit)
 	return b, c.inflated(b[before:], ev.Opcode, ev.Last, err)
 }
 
-func (c *Conn) inflatedLimit() int {
+// beginInflating prepares for a message. A limit that is changed while it comes
+// is for the next one.
+func (c *Conn) beginInflating() {
+	d := c.deflate
+	d.text.Reset()
+	d.limit = math.MaxInt
 	if n := c.readLimit.Load(); n > 0 && n < math.MaxInt {
-		return int(n)
+		d.limit = int(n)
 	}
-	return math.MaxInt
 }
 
 // inflated checks what has come out of a piece.

@@ -85,7 +85,8 @@ func limit[T int | int32 | int64 | time.Duration](v, def T) T {
 type Conn struct {
 	// Fixed by New.
 	t           Transport
-	raw         *rawIO // nil: t's own Read and Write
+	socket      bool // raw reads and writes t; else its own methods do
+	raw         rawIO
 	client      bool
 	writesCut   bool // a write cut by a deadline leaves t usable
 	noDeferral  bool
@@ -144,7 +145,7 @@ func New(t Transport, cfg Config) *Conn {
 	if cut, ok := t.(interface{ writesCut() bool }); ok {
 		c.writesCut = cut.writesCut()
 	}
-	c.raw = newRawIO(c)
+	c.socket = c.raw.init(c)
 	c.readCut = interrupt{t: t}
 	c.writeCut = interrupt{t: t, writes: true}
 	c.readLimit.Store(limit(cfg.ReadLimit, defaultReadLimit))
@@ -191,7 +192,7 @@ func (c *Conn) RemoteAddr() net.Addr { return c.remote }
 func (c *Conn) Codec() codec.Codec { return c.codec }
 
 // SetReadLimit changes the longest message that is read, in bytes, from the
-// next frame on. n <= 0 means no limit.
+// next frame on, or the next message if that is compressed. n <= 0 means no limit.
 func (c *Conn) SetReadLimit(n int64) { c.readLimit.Store(max(n, 0)) }
 
 // over returns why the connection has ended, or nil.

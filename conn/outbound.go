@@ -212,7 +212,9 @@ func (c *Conn) deferrable() bool {
 // may be slow to read on.
 func (c *Conn) armDeferred() {
 	o := &c.out
-	o.deferred.Store(true)
+	if !o.deferred.Load() {
+		o.deferred.Store(true)
+	}
 	switch {
 	case o.armed:
 		return
@@ -256,7 +258,7 @@ func (c *Conn) kick() {
 // pump sends batch, and what is accepted meanwhile, for a caller who can't
 // wait; the caller is the sender, and no longer when pump returns.
 func (c *Conn) pump(batch []byte) {
-	if c.raw == nil {
+	if !c.socket {
 		c.flushLater(batch, 0)
 		return
 	}
@@ -286,7 +288,7 @@ func (c *Conn) send(ctx context.Context, head, body []byte, own int) error {
 // transmit writes head and body until everything is written or ctx ends, and
 // says how much was written.
 func (c *Conn) transmit(ctx context.Context, head, body []byte) (n int, err error) {
-	if c.raw != nil {
+	if c.socket {
 		n, err = c.raw.write(head, body, false)
 		if err != nil || n == len(head)+len(body) {
 			return n, err
@@ -298,7 +300,7 @@ func (c *Conn) transmit(ctx context.Context, head, body []byte) (n int, err erro
 		}
 		defer c.writeCut.end()
 	}
-	if c.raw != nil {
+	if c.socket {
 		h := min(n, len(head))
 		m, err := c.raw.write(head[h:], body[n-h:], true)
 		return n + m, err
@@ -338,7 +340,7 @@ func (c *Conn) sentAll(head, body []byte) {
 		}
 		head, body = o.take(), nil
 		o.mu.Unlock()
-		if c.raw == nil {
+		if !c.socket {
 			break
 		}
 		n, err := c.raw.write(head, nil, false)

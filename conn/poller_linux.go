@@ -28,7 +28,7 @@ type poller struct {
 
 // run attaches c; false if it is no socket or there can be no epoll set.
 func (p *poller) run(c *Conn, ev Events) bool {
-	if c.raw == nil {
+	if !c.socket {
 		return false
 	}
 	s, err := p.enter()

@@ -143,7 +143,7 @@ func (c *Conn) TryWrite(ps ...*Prepared) (n int, err error) {
 		o.mu.Unlock()
 		return 0, err
 	}
-	if len(ps) == 1 && c.raw != nil && ps[0].frame != nil && !o.message && c.direct() {
+	if len(ps) == 1 && c.socket && ps[0].frame != nil && !o.message && c.direct() {
 		frame := c.preparedFrame(ps[0])
 		c.sentStandalone(ps[0])
 		o.accepted += int64(len(frame))

@@ -33,19 +33,19 @@ type rawIO struct {
 	writeErr   error
 }
 
-// newRawIO is nil if t is no socket.
-func newRawIO(c *Conn) *rawIO {
+// init reports whether c's transport is a socket.
+func (r *rawIO) init(c *Conn) bool {
 	sc, ok := c.t.(syscall.Conn)
 	if !ok {
-		return nil
+		return false
 	}
 	rc, err := sc.SyscallConn()
 	if err != nil {
-		return nil
+		return false
 	}
-	r := &rawIO{c: c, rc: rc}
+	r.c, r.rc = c, rc
 	r.onReadable, r.onWritable = r.readStep, r.writeStep
-	return r
+	return true
 }
 
 // read reads into p, or into the connection's buffer if p is nil, waiting until

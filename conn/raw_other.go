@@ -7,7 +7,7 @@ import "context"
 // rawIO is for Linux; elsewhere connections use their transport's methods.
 type rawIO struct{}
 
-func newRawIO(*Conn) *rawIO { return nil }
+func (*rawIO) init(*Conn) bool { return false }
 
 func (*rawIO) read(context.Context, []byte) (int, error) { panic("unreachable") }
 

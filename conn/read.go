@@ -34,7 +34,8 @@ type inbound struct {
 	// the peer's end, may have come with it.
 	nowait, short, hup bool
 
-	// msg is what has arrived of a message whose reading was given up, or nil.
+	// msg is what has been taken of a message whose reading was given up; nil
+	// if that is nothing.
 	msg []byte
 	// stream is the message that Reader has handed out and that is not read to its end.
 	stream *messageReader
@@ -93,9 +94,10 @@ func (in *inbound) arrived(n int) {
 	}
 }
 
-// drained gives the buffer back if nothing is left in it.
+// drained gives the buffer back if nothing is left in it, and nobody reads what
+// has been parsed.
 func (in *inbound) drained() {
-	if in.buf != nil && in.at == len(in.buf) && in.pins == 0 {
+	if in.buf != nil && in.at == len(in.buf) && in.pins == 0 && (in.stream == nil || len(in.stream.rest) == 0) {
 		in.giveBack()
 	}
 }
@@ -150,7 +152,10 @@ func (c *Conn) lockReads(ctx context.Context) error {
 
 func (c *Conn) unlockReads() {
 	c.in.drained()
-	c.out.more.Store(c.in.buf != nil && c.in.parser.Whole(c.in.buf[c.in.at:]))
+	more := c.in.at < len(c.in.buf) && c.in.parser.Whole(c.in.buf[c.in.at:])
+	if more != c.out.more.Load() {
+		c.out.more.Store(more)
+	}
 	c.reading.release()
 }
 
@@ -158,7 +163,8 @@ func (c *Conn) unlockReads() {
 // has arrived.
 func (c *Conn) appendMessage(ctx context.Context, b []byte) (MessageType, []byte, error) {
 	in, start := &c.in, len(b)
-	if in.msg != nil {
+	begun := in.msg != nil
+	if begun {
 		b = append(b, in.msg...)
 		pool.Put(in.msg)
 		in.msg = nil
@@ -173,7 +179,7 @@ func (c *Conn) appendMessage(ctx context.Context, b []byte) (MessageType, []byte
 			b, err = c.appendPiece(b, start, ev)
 		}
 		if err != nil {
-			if in.parser.InMessage() != 0 {
+			if begun {
 				in.msg = append(pool.Get(len(b)-start), b[start:]...)
 			}
 			return 0, b[:start], err
@@ -181,6 +187,7 @@ func (c *Conn) appendMessage(ctx context.Context, b []byte) (MessageType, []byte
 		if ev.Last {
 			return MessageType(ev.Opcode), b, nil
 		}
+		begun = true
 	}
 }
 
@@ -254,7 +261,7 @@ func (c *Conn) fill(ctx context.Context) error {
 	}
 	var n int
 	var err error
-	if c.raw != nil {
+	if c.socket {
 		n, err = c.raw.read(ctx, nil)
 	} else {
 		n, err = c.fillWaiting(ctx)
@@ -273,7 +280,7 @@ func (c *Conn) mayRead() bool {
 	switch {
 	case !in.nowait:
 		return true
-	case c.raw == nil:
+	case !c.socket:
 		return in.parser.Partial()
 	}
 	return !in.short || in.hup
@@ -292,7 +299,7 @@ func (c *Conn) fillDirect(ctx context.Context, p []byte) (wire.Event, error) {
 	p = p[:min(int64(len(p)), c.in.parser.Remaining(), maxRead)]
 	var n int
 	var err error
-	if c.raw != nil {
+	if c.socket {
 		n, err = c.raw.read(ctx, p)
 	} else if err = c.awaitRead(ctx); err == nil {
 		n, err = c.t.Read(p)

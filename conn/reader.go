@@ -36,7 +36,7 @@ func (c *Conn) Reader(ctx context.Context) (MessageType, io.Reader, error) {
 	in.stream = &messageReader{c: c, ctx: ctx, rest: ev.Data, last: ev.Last}
 	if ev.RSV1 {
 		in.stream.op = ev.Opcode
-		c.deflate.text.Reset()
+		c.beginInflating()
 	}
 	return MessageType(ev.Opcode), in.stream, nil
 }
@@ -82,11 +82,11 @@ func (r *messageReader) Read(p []byte) (int, error) {
 	}
 	defer c.unlockReads()
 	if c.in.stream != r {
-		if err := c.over(); err != nil {
-			return 0, err
-		}
 		if r.last && len(r.rest) == 0 {
 			return 0, io.EOF
+		}
+		if err := c.over(); err != nil {
+			return 0, err
 		}
 		return 0, errStale
 	}
@@ -124,7 +124,7 @@ func (r *messageReader) Read(p []byte) (int, error) {
 func (r *messageReader) inflate(p []byte) (int, error) {
 	c := r.c
 	for {
-		n, used, done, err := c.deflate.in.Read(p, r.rest, r.last, c.inflatedLimit())
+		n, used, done, err := c.deflate.in.Read(p, r.rest, r.last, c.deflate.limit)
 		r.rest = r.rest[used:]
 		if err = c.inflated(p[:n], r.op, done, err); err != nil {
 			return 0, err

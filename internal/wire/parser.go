@@ -1,6 +1,8 @@
 package wire
 
 import (
+	"encoding/binary"
+
 	"github.com/tidewire/ws/internal/mask"
 	"github.com/tidewire/ws/internal/utf8"
 )
@@ -93,17 +95,42 @@ func (p *Parser) Partial() bool { return p.open || p.payload || len(p.part) > 0 
 // Whole reports whether b, which is to be fed next, begins with a complete
 // message of one frame, without checking it any further.
 func (p *Parser) Whole(b []byte) bool {
-	if p.Partial() || len(b) < 2 {
-		return false
+	_, end := p.whole(b)
+	return end > 0
+}
+
+// whole finds the payload b[at:end] of a message of one frame that b holds
+// completely; end is 0 if it doesn't begin with one, or with one of more than
+// 64 KiB.
+func (p *Parser) whole(b []byte) (at, end int) {
+	if len(b) < 2 || p.payload || p.open || len(p.part) > 0 {
+		return 0, 0
 	}
-	h, n, err := ParseHeader(b)
-	return err == nil && n > 0 && h.Fin && !h.Opcode.IsControl() && int64(len(b)-n) >= h.Length
+	if op := Opcode(b[0] &^ rsvBits); op != finBit|Text && op != finBit|Binary {
+		return 0, 0
+	}
+	at, n := headerLen(b[1]), int(b[1]&^maskBit)
+	if n > MaxControl {
+		if n == 127 || len(b) < 4 {
+			return 0, 0
+		}
+		n = int(b[2])<<8 | int(b[3])
+	}
+	if at+n > len(b) {
+		return 0, 0
+	}
+	return at, at + n
 }
 
 // Next reads from b, unmasking payload in place, up to the end of the first
 // event, and says how many bytes that took: all of them with More. After an
 // error the parser must not be used any more.
 func (p *Parser) Next(b []byte) (ev Event, n int, err *Error) {
+	if at, end := p.whole(b); end > 0 {
+		if ev, ok := p.short(b, at, end); ok {
+			return ev, end, nil
+		}
+	}
 	for {
 		if !p.payload {
 			took, ok, err := p.header(b[n:])
@@ -131,6 +158,35 @@ func (p *Parser) Next(b []byte) (ev Event, n int, err *Error) {
 			return ev, n, nil
 		}
 	}
+}
+
+// short is the quick way for what comes most: a message of one frame, all there,
+// not compressed. If anything is unusual it leaves b as it was, and the event to
+// the long way, which knows every rule.
+func (p *Parser) short(b []byte, at, end int) (ev Event, ok bool) {
+	masked := b[1]&maskBit != 0
+	data := b[at:end:end]
+	switch {
+	case b[0]&rsvBits != 0, masked != p.Server:
+		return ev, false
+	case b[1]&^maskBit == 126 && len(data) <= MaxControl: // not the shortest form
+		return ev, false
+	case p.MaxMessage > 0 && int64(len(data)) > p.MaxMessage:
+		return ev, false
+	}
+	op := Opcode(b[0] &^ finBit)
+	var key uint32
+	if masked {
+		key = binary.LittleEndian.Uint32(b[at-4:])
+		mask.Bytes(data, key)
+	}
+	if op == Text && !utf8.Valid(data) {
+		if masked {
+			mask.Bytes(data, key)
+		}
+		return ev, false
+	}
+	return Event{Kind: Piece, Opcode: op, First: true, Last: true, Data: data}, true
 }
 
 // header reads one header, from b alone or from what was left of the last

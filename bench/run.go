@@ -111,7 +111,7 @@ func titles(all []*contest) (titles []string) {
 
 // table collects the samples of metric m in the workloads under title.
 func table(o *options, all []*contest, title string, m Metric) *report.Table {
-	t := &report.Table{Unit: "", Scale: 1, Baseline: o.Baseline}
+	t := &report.Table{Scale: 1, Baseline: o.Baseline, Versus: m != Allocs}
 	switch m {
 	case CPU:
 		t.Title, t.Unit, t.Scale, t.Ratios = title+": CPU time each, µs and ratio to "+o.Baseline, "µs", 1000, true

@@ -19,6 +19,8 @@ var (
 			Echo:      onHTTP(wsEcho),
 			Text:      onHTTP(wsEcho),
 			Stack:     onHTTP(wsEcho),
+			Deflate:   onHTTP(wsEcho),
+			Takeover:  onHTTP(wsEcho),
 			Writers:   onHTTP(wsWriters),
 			Broadcast: onHTTP(wsBroadcast),
 			Prepared:  onHTTP(wsPrepared),
@@ -29,9 +31,11 @@ var (
 		Role:  Ours,
 		About: "this library, Handler.Events: Message and Write",
 		Modes: map[Mode]Maker{
-			Echo:  onHTTP(wsEvents),
-			Text:  onHTTP(wsEvents),
-			Stack: onHTTP(wsEvents),
+			Echo:     onHTTP(wsEvents),
+			Text:     onHTTP(wsEvents),
+			Stack:    onHTTP(wsEvents),
+			Deflate:  onHTTP(wsEvents),
+			Takeover: onHTTP(wsEvents),
 		},
 	}
 	ownTry = Server{
@@ -49,8 +53,8 @@ type wsMessage func(ctx context.Context, c *ws.Conn, m ws.Message) error
 func (f wsMessage) Message(ctx context.Context, c *ws.Conn, m ws.Message) error { return f(ctx, c, m) }
 
 // wsServe serves connections that are shown to open first.
-func wsServe(open func(*ws.Conn), message wsMessage) http.HandlerFunc {
-	h := &ws.Handler{Serve: func(ctx context.Context, c *ws.Conn) error {
+func wsServe(cfg Config, open func(*ws.Conn), message wsMessage) http.HandlerFunc {
+	h := &ws.Handler{Options: wsOptions(cfg), Serve: func(ctx context.Context, c *ws.Conn) error {
 		open(c)
 		for m, err := range c.Messages(ctx) {
 			if err != nil {
@@ -65,8 +69,25 @@ func wsServe(open func(*ws.Conn), message wsMessage) http.HandlerFunc {
 	return h.ServeHTTP
 }
 
-func wsEcho(cfg Config) http.HandlerFunc   { return wsServe(func(*ws.Conn) {}, wsReply(cfg)) }
-func wsEvents(cfg Config) http.HandlerFunc { return (&ws.Handler{Events: wsReply(cfg)}).ServeHTTP }
+// wsOptions has what is compressed compressed however short, as with the peers.
+func wsOptions(cfg Config) ws.Options {
+	o := ws.Options{CompressionThreshold: 1}
+	switch cfg.Mode {
+	case Deflate:
+		o.Compression = ws.CompressionNoTakeover
+	case Takeover:
+		o.Compression = ws.CompressionTakeover
+	}
+	return o
+}
+
+func wsEcho(cfg Config) http.HandlerFunc {
+	return wsServe(cfg, func(*ws.Conn) {}, wsReply(cfg))
+}
+
+func wsEvents(cfg Config) http.HandlerFunc {
+	return (&ws.Handler{Options: wsOptions(cfg), Events: wsReply(cfg)}).ServeHTTP
+}
 
 func wsReply(cfg Config) wsMessage {
 	cfg = cfg.checked()
@@ -78,8 +99,8 @@ func wsReply(cfg Config) wsMessage {
 	}
 }
 
-func wsWriters(Config) http.HandlerFunc {
-	return wsServe(func(*ws.Conn) {}, func(ctx context.Context, c *ws.Conn, m ws.Message) error {
+func wsWriters(cfg Config) http.HandlerFunc {
+	return wsServe(cfg, func(*ws.Conn) {}, func(ctx context.Context, c *ws.Conn, m ws.Message) error {
 		writeFromMany(func() error { return c.Write(ctx, m.Type, m.Data) })
 		return nil
 	})
@@ -87,7 +108,7 @@ func wsWriters(Config) http.HandlerFunc {
 
 func wsBroadcast(cfg Config) http.HandlerFunc {
 	var members room[*ws.Conn]
-	return wsServe(members.join, func(ctx context.Context, _ *ws.Conn, m ws.Message) error {
+	return wsServe(cfg, members.join, func(ctx context.Context, _ *ws.Conn, m ws.Message) error {
 		for _, p := range burst(m.Data, cfg.Burst) {
 			members.each(func(c *ws.Conn) error { return c.Write(ctx, m.Type, p) })
 		}
@@ -110,7 +131,7 @@ func wsTryWrite(cfg Config) http.HandlerFunc {
 
 func wsPreparedBy(cfg Config, write func(context.Context, *ws.Conn, []*ws.Prepared) error) http.HandlerFunc {
 	var members room[*ws.Conn]
-	return wsServe(members.join, func(ctx context.Context, _ *ws.Conn, m ws.Message) error {
+	return wsServe(cfg, members.join, func(ctx context.Context, _ *ws.Conn, m ws.Message) error {
 		var all []*ws.Prepared
 		for _, p := range burst(m.Data, cfg.Burst) {
 			prepared, err := ws.NewPrepared(ws.Message{Type: m.Type, Data: p})

@@ -21,6 +21,7 @@ type Table struct {
 	Scale    float64 // samples are divided by this for Unit
 	Ratios   bool    // cells are ratios to the baseline, whose own cell has the figure; else every cell has its figure
 	Baseline string
+	Versus   bool // a column more for each of ours: its ratio to the best peer
 	Columns  []Column
 	Rows     []Row
 }
@@ -79,7 +80,7 @@ func (t *Table) present() (columns []Column) {
 // versusHeads are the heads of the columns that compare ours with the best peer.
 func (t *Table) versusHeads(columns []Column) (heads []string) {
 	for _, c := range columns {
-		if c.Ours {
+		if c.Ours && t.Versus {
 			heads = append(heads, c.Name+" / best Go peer")
 		}
 	}
@@ -93,7 +94,7 @@ func (t *Table) line(r Row, columns []Column) []string {
 	best := BestPeer(r, columns)
 	for _, c := range columns {
 		cells = append(cells, t.cell(r, c))
-		if c.Ours {
+		if c.Ours && t.Versus {
 			versus = append(versus, versusCell(r, c.Name, best))
 		}
 		spreads = append(spreads, Spread(r.Samples[c.Name], r.Samples[t.Baseline]))

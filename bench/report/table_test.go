@@ -10,7 +10,7 @@ import (
 
 func TestTable(t *testing.T) {
 	table := report.Table{
-		Title: "Echo", Unit: "µs", Scale: 1000, Ratios: true, Baseline: "a",
+		Title: "Echo", Unit: "µs", Scale: 1000, Ratios: true, Versus: true, Baseline: "a",
 		Columns: []report.Column{{Name: "us", Ours: true}, {Name: "a", Peer: true}, {Name: "b", Peer: true}, {Name: "floor"}, {Name: "away", Peer: true}},
 		Rows: []report.Row{
 			{Name: "small", Samples: map[string][]float64{

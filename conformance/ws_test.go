@@ -29,7 +29,7 @@ var (
 func run(t *testing.T, compressed bool, test func(t *testing.T, o conformance.Options) (*conformance.Report, error)) {
 	parts := []conformance.Options{{Cases: plain}, {Cases: limits, Scale: 16}}
 	if compressed {
-		parts = append(parts, conformance.Options{Cases: deflated, Scale: 300})
+		parts = append(parts, conformance.Options{Cases: deflated, Scale: 500})
 	}
 	for _, o := range parts {
 		o.Agent, o.Patience = "ws", 30

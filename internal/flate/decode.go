@@ -255,12 +255,19 @@ func (r *run) preCodes() error {
 
 func (r *run) codes() error {
 	for total := r.nlit + r.ndist; r.nlens < total; {
-		r.need(maxPreLen + 7) // or less, at the end of input
-		e := r.own.dist[r.bits&(1<<maxPreLen-1)]
-		codeLen, sym, extra := uint(e&0xff), e>>16, uint(0)
-		if sym >= 16 {
-			extra = uint([3]uint8{2, 3, 7}[sym-16])
+		if r.nbits < maxPreLen+7 {
+			r.fill()
 		}
+		e := r.own.dist[r.bits&(1<<maxPreLen-1)]
+		codeLen, sym := uint(e&0xff), e>>16
+		if sym < 16 && codeLen <= r.nbits && e&kindInvalid == 0 {
+			r.bits >>= codeLen & 63
+			r.nbits -= codeLen
+			r.lens[r.nlens] = uint8(sym)
+			r.nlens++
+			continue
+		}
+		extra := uint(preExtra(int(sym)))
 		if codeLen+extra > r.nbits {
 			return errShort
 		}
@@ -268,16 +275,23 @@ func (r *run) codes() error {
 			return ErrCorrupt
 		}
 		r.take(codeLen)
-		if sym < 16 {
-			r.lens[r.nlens] = uint8(sym)
-			r.nlens++
-			continue
-		}
 		if err := r.repeat(sym, r.take(extra), total); err != nil {
 			return err
 		}
 	}
 	return r.ownTables()
+}
+
+// fill reads 56 bits or more, or all there is.
+func (r *run) fill() {
+	if len(r.src)-r.i < 8 {
+		r.need(56)
+		return
+	}
+	r.bits |= binary.LittleEndian.Uint64(r.src[r.i:]) << (r.nbits & 63)
+	r.i += int((63 - r.nbits) >> 3)
+	r.nbits |= 56
+	r.bits &= 1<<(r.nbits&63) - 1
 }
 
 // repeat carries out one of the three symbols that stand for several lengths (RFC 1951 3.2.7).

@@ -3,7 +3,6 @@ package conformance_test
 import (
 	"context"
 	"log/slog"
-	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -92,18 +91,24 @@ func TestServer(t *testing.T) {
 }
 
 func TestClient(t *testing.T) {
-	o := &ws.DialOptions{ReadLimit: readLimit, MaxFragments: maxFragments}
-	echoTo := func(ctx context.Context, url string) error {
-		c, _, err := ws.Dial(ctx, url, o)
-		if err != nil {
-			return err
+	for name, mode := range map[string]ws.CompressionMode{
+		"plain":                 ws.CompressionOff,
+		"compressed":            ws.CompressionTakeover,
+		"compressed separately": ws.CompressionNoTakeover,
+	} {
+		o := &ws.DialOptions{ReadLimit: readLimit, MaxFragments: maxFragments, Compression: mode, CompressionThreshold: 1}
+		echoTo := func(ctx context.Context, url string) error {
+			c, _, err := ws.Dial(ctx, url, o)
+			if err != nil {
+				return err
+			}
+			defer c.CloseNow()
+			return echo(ctx, c)
 		}
-		defer c.CloseNow()
-		return echo(ctx, c)
+		t.Run(name, func(t *testing.T) {
+			run(t, mode != ws.CompressionOff, func(t *testing.T, o conformance.Options) (*conformance.Report, error) {
+				return conformance.TestClient(t.Context(), echoTo, o)
+			})
+		})
 	}
-	run(t, false, func(t *testing.T, o conformance.Options) (*conformance.Report, error) {
-		return conformance.TestClient(t.Context(), echoTo, o)
-	})
 }
-
-var _ http.Handler = (*ws.Handler)(nil)

@@ -16,7 +16,9 @@ func wsPeers() []Peer {
 		{Name: "ws", Server: func(limit int64) http.Handler {
 			return &ws.Handler{Serve: wsEcho, Options: wsOptions(limit)}
 		}, Client: func(ctx context.Context, url string, limit int64) error {
-			c, _, err := ws.Dial(ctx, url, &ws.DialOptions{ReadLimit: limit, MaxFragments: maxFragments})
+			c, _, err := ws.Dial(ctx, url, &ws.DialOptions{
+				ReadLimit: limit, MaxFragments: maxFragments, Compression: ws.CompressionTakeover,
+			})
 			if err != nil {
 				return err
 			}

@@ -130,6 +130,9 @@ func (c *Conn) await(ctx context.Context) error {
 	case <-wake:
 		return nil
 	case <-ctx.Done():
+		if over := c.over(); over != nil {
+			return over
+		}
 		return &opError{"write", ctx.Err()}
 	}
 }

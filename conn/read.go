@@ -131,9 +131,17 @@ func (c *Conn) AppendRead(ctx context.Context, b []byte) (MessageType, []byte, e
 	}
 	defer c.unlockReads()
 	if c.in.stream != nil {
-		return 0, b, ErrUnfinished
+		return 0, b, c.unfinished()
 	}
 	return c.appendMessage(ctx, b)
+}
+
+// unfinished is the error of a read while a stream is not read to its end.
+func (c *Conn) unfinished() error {
+	if err := c.over(); err != nil {
+		return err
+	}
+	return ErrUnfinished
 }
 
 // lockReads makes the caller the one who reads.
@@ -240,6 +248,9 @@ func (c *Conn) parse() (wire.Event, error) {
 	in := &c.in
 	if in.at == len(in.buf) {
 		return wire.Event{}, nil
+	}
+	if err := c.over(); err != nil { // what lies behind a close frame or a violation is nothing
+		return wire.Event{}, err
 	}
 	in.parser.MaxMessage = c.readLimit.Load()
 	ev, n, err := in.parser.Next(in.buf[in.at:])
@@ -446,7 +457,7 @@ func (c *Conn) endStep(s *step) {
 func (c *Conn) readStep(ctx context.Context, s *step) error {
 	in := &c.in
 	if in.stream != nil {
-		return ErrUnfinished
+		return c.unfinished()
 	}
 	for {
 		var ev wire.Event

@@ -23,6 +23,9 @@ func (c *Conn) Reader(ctx context.Context) (MessageType, io.Reader, error) {
 	}
 	defer c.unlockReads()
 	in := &c.in
+	if err := c.over(); err != nil {
+		return 0, nil, err
+	}
 	if in.stream != nil {
 		return 0, nil, ErrUnfinished
 	}

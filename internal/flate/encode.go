@@ -18,11 +18,11 @@ type Encoder struct {
 }
 
 const (
-	ways      = 4    // positions in a table's entry
-	longText  = 4096 // above, a text is mostly its own history
-	bufSlack  = 8    // bytes after the text that may be read but mean nothing
-	lazyMatch = 16   // a match this long is taken without looking at the next byte
-	maxIndex  = 4096 // of skipped text, what is indexed later
+	ways      = 4               // positions in a table's entry
+	bufSlack  = 8               // bytes after the text that may be read but mean nothing
+	longText  = 4096 - bufSlack // above, a text is mostly its own history
+	lazyMatch = 16              // a match this long is taken without looking at the next byte
+	maxIndex  = 4096            // of skipped text, what is indexed later
 )
 
 // NewEncoder returns an Encoder that remembers history bytes (at most 32768), refers back at most maxDist bytes, and indexes

@@ -83,6 +83,11 @@ func (x *index) lookup(v uint64, i int) int {
 func (s *scratch) find(text []byte, start, maxDist int) int {
 	x := &s.index
 	last := len(text) - 8 // the last place to look at
+	// A short text has few matches to choose from, so it is worth more trouble for each.
+	lazy, stride := lazyMatch, 2
+	if len(text) > longText {
+		lazy, stride = 0, 4
+	}
 	lit, step := start, firstStep
 	i := start
 	for i <= last && s.ntokens+i-lit < maxTokens-1 {
@@ -94,7 +99,7 @@ func (s *scratch) find(text []byte, start, maxDist int) int {
 			continue
 		}
 		n := matchLen(text, i-d, i)
-		if n < lazyMatch && i < last { // perhaps the next byte starts a longer one
+		if n < lazy && i < last { // perhaps the next byte starts a longer one
 			v := binary.LittleEndian.Uint64(text[i+1:])
 			d2 := x.lookup(v, i+1)
 			if d2 <= i && d2 <= maxDist && binary.LittleEndian.Uint32(text[i+1-d2:]) == uint32(v) {
@@ -106,7 +111,7 @@ func (s *scratch) find(text []byte, start, maxDist int) int {
 		s.literals(text[lit:i])
 		s.match(n, d)
 		next := i + n
-		for j := i + 2; j < next && j <= last; j += 2 {
+		for j := i + 2; j < next && j <= last; j += stride {
 			x.lookup(binary.LittleEndian.Uint64(text[j:]), j)
 		}
 		i, lit, step = next, next, firstStep

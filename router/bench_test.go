@@ -8,6 +8,7 @@ import (
 	"github.com/tidewire/ws"
 	"github.com/tidewire/ws/conn"
 	"github.com/tidewire/ws/router"
+	"github.com/tidewire/ws/wstest"
 )
 
 type benchIn struct {
@@ -26,9 +27,11 @@ var benchRequest = []byte(`{"id":7,"type":"chat.post","data":{"room":"go","n":7}
 type sink struct{ conn.Transport }
 
 func (sink) Write(p []byte) (int, error) { return len(p), nil }
-func (sink) Close() error                { return nil }
 
-func newSink() *ws.Conn { return conn.New(sink{}, conn.Config{}) }
+func newSink() *ws.Conn {
+	silent, _ := wstest.Pipe()
+	return conn.New(sink{conn.NetTransport(silent)}, conn.Config{})
+}
 
 // One small request to its reply, without a network: the router, and what one
 // writes by hand with a map of functions and encoding/json.

@@ -88,12 +88,19 @@ func (s *session) reply(q *request, out any, err error) {
 		return
 	}
 	q.env.Error = failure
-	err = s.send(s.ctx, &q.env, out, q.batch)
+	if err = s.send(s.ctx, &q.env, out, q.batch); err != nil {
+		s.replyUnsent(q, err)
+	}
+}
+
+// replyUnsent deals with a reply that can't be encoded; if it can't be written,
+// the connection is over anyway.
+func (s *session) replyUnsent(q *request, err error) {
 	var unencodable *encodeError
 	if errors.As(err, &unencodable) {
 		s.logFailure(q, err)
 		q.env.Error = &codec.Error{Code: Internal, Message: "internal error"}
-		_ = s.send(s.ctx, &q.env, nil, q.batch) // if this fails, the connection is over
+		_ = s.send(s.ctx, &q.env, nil, q.batch)
 	}
 }
 

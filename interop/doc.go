@@ -1,0 +1,12 @@
+// Package interop holds tests only: of ws against other implementations, over
+// loopback. Each client behaves in the same ways (peers/), each server has the
+// same paths, and every pair with one end of ours is tried:
+//
+//	clients   ws.Dial, the npm package ws, Python's websockets, Chromium
+//	servers   ws.Handler (also with TLS, behind nginx, and behind nginx with TLS), ws, websockets
+//
+// and two tabs of Chromium talk through examples/chat.
+//
+// A test whose peer is not installed is skipped, and says how to get it; with
+// INTEROP=required in the environment it fails.
+package interop

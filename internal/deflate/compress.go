@@ -9,9 +9,8 @@ import (
 
 // Options tune a Compressor. The zero value is the default.
 type Options struct {
-	// Level goes from BestSpeed, which is the default and meant for messages, to BestCompression. Above BestSpeed an encoder of
-	// about 1 MB is borrowed for each message, and with context takeover fed with the history first:
-	// it takes two to ten times the time, and 5 to 20 % off the size.
+	// Level goes from BestSpeed, which is the default and made for messages, to BestCompression. Above BestSpeed an encoder of
+	// about 1 MB is borrowed for each message, and with context takeover fed with the history first.
 	Level int
 	// History is how many bytes of earlier text a compressor with context takeover refers to: 1024 to 32768, by default
 	// 8192, and never more than the window agreed on. It keeps twice as many bytes of memory, and 4 KiB of room.
@@ -71,10 +70,13 @@ func (c *Compressor) Append(dst, src []byte, fin bool) []byte {
 	return dst
 }
 
+// longAlone is from where on klauspost's level 1 is the faster one for a text without a history.
+const longAlone = 8192
+
 // append appends src as blocks that refer to what the encoder remembers, and ends with the flush marker.
 func (c *Compressor) append(dst, src []byte) []byte {
 	switch {
-	case c.enc == nil && c.level == BestSpeed:
+	case c.enc == nil && c.level == BestSpeed && (len(src) < longAlone || c.dir.WindowBits < MaxWindowBits):
 		return flate.AppendOnce(dst, src, 1<<c.dir.WindowBits)
 	case c.enc == nil:
 		return appendLevel(dst, nil, src, c.level, c.dir.WindowBits)

@@ -186,7 +186,8 @@ func (a *acceptance) switchProtocols(nc net.Conn, rw *bufio.ReadWriter, response
 
 // connect makes the connection.
 func (a *acceptance) connect(nc net.Conn, r *http.Request, protocol string, early []byte) *Conn {
-	cfg := a.opts.config()
+	var cfg conn.Config
+	a.opts.configure(&cfg)
 	switch {
 	case a.events: // nothing of the request may live as long as the connection
 		cfg.Parent = context.Background()

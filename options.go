@@ -105,9 +105,9 @@ func (o *Options) logger() *slog.Logger {
 	return slog.Default()
 }
 
-// config is the connection's part of the options.
-func (o *Options) config() conn.Config {
-	return conn.Config{
+// configure sets the connection's part of the options.
+func (o *Options) configure(cfg *conn.Config) {
+	*cfg = conn.Config{
 		ReadLimit:      o.ReadLimit,
 		MaxFragments:   o.MaxFragments,
 		ControlRate:    o.ControlRate,

@@ -47,8 +47,7 @@ func (c *Conn) end(cause error) error {
 func (c *Conn) release() {
 	c.released.Do(func() {
 		_ = c.t.Close()
-		c.readCut.forget()
-		c.writeCut.forget()
+		c.cuts.forget()
 		c.watch.stop()
 		if c.stopParent != nil {
 			c.stopParent()

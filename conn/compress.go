@@ -43,7 +43,7 @@ type compression struct {
 	c *deflate.Compressor
 }
 
-func newCompression(cfg Config) *compression {
+func newCompression(cfg *Config) *compression {
 	p := cfg.Compression
 	if !p.Enabled() {
 		return nil

@@ -89,7 +89,6 @@ type Conn struct {
 	raw         rawIO
 	client      bool
 	writesCut   bool // a write cut by a deadline leaves t usable
-	noDeferral  bool
 	subprotocol string
 	codec       codec.Codec
 	local       net.Addr
@@ -101,21 +100,18 @@ type Conn struct {
 
 	deflate *compression // nil: messages are not compressed
 
-	queueLimit   int
-	controlRate  int
-	closeTimeout time.Duration
-	readLimit    atomic.Int64
+	*settings
+	readLimit atomic.Int64
 
 	// The read side. reading is the lock of everything in in.
 	reading lock
 	in      inbound
-	readCut interrupt
 
 	// The write side has its own lock.
-	out      outbound
-	writeCut interrupt
+	out outbound
 
-	pings pingState
+	cuts  interrupts
+	pings atomic.Pointer[pingState] // nil: Ping has not been called
 	watch watch
 
 	attached atomic.Pointer[attachment] // nil: no poller reads the connection
@@ -123,46 +119,69 @@ type Conn struct {
 	released sync.Once
 }
 
+// settings are a connection's limits, which never change. In all of them 0 means
+// none.
+type settings struct {
+	queue        int // Config.WriteQueue
+	controls     int // Config.ControlRate
+	fragments    int
+	noDeferral   bool
+	closeTimeout time.Duration
+
+	ping, pong, idle, whole, stall time.Duration // what watch watches
+}
+
+func (cfg *Config) settings() settings {
+	return settings{
+		queue:        limit(cfg.WriteQueue, defaultWriteQueue),
+		controls:     limit(cfg.ControlRate, defaultControlRate),
+		fragments:    limit(cfg.MaxFragments, defaultMaxFragments),
+		noDeferral:   cfg.NoDeferral,
+		closeTimeout: limit(cfg.CloseTimeout, defaultCloseTimeout),
+		ping:         limit(cfg.PingInterval, defaultPingInterval),
+		pong:         limit(cfg.PongTimeout, defaultPongTimeout),
+		idle:         limit(cfg.IdleTimeout, defaultIdleTimeout),
+		whole:        limit(cfg.MessageTimeout, defaultMessageTimeout),
+		stall:        limit(cfg.WriteTimeout, defaultWriteTimeout),
+	}
+}
+
 // New makes a connection of a stream on which the handshake is done. The
 // connection owns t from then on.
 func New(t Transport, cfg Config) *Conn {
-	c := &Conn{
-		t:            t,
-		client:       cfg.Client,
-		writesCut:    true,
-		noDeferral:   cfg.NoDeferral,
-		subprotocol:  cfg.Subprotocol,
-		codec:        cfg.Codec,
-		local:        cfg.LocalAddr,
-		remote:       cfg.RemoteAddr,
-		queueLimit:   limit(cfg.WriteQueue, defaultWriteQueue),
-		controlRate:  limit(cfg.ControlRate, defaultControlRate),
-		closeTimeout: limit(cfg.CloseTimeout, defaultCloseTimeout),
-	}
+	c := new(Conn)
+	c.init(t, &cfg)
+	c.start(cfg.Parent)
+	return c
+}
+
+func (c *Conn) init(t Transport, cfg *Config) {
+	c.t, c.client = t, cfg.Client
+	c.subprotocol, c.codec = cfg.Subprotocol, cfg.Codec
+	c.local, c.remote = cfg.LocalAddr, cfg.RemoteAddr
 	if c.codec == nil {
 		c.codec = codec.JSON
 	}
-	if cut, ok := t.(interface{ writesCut() bool }); ok {
-		c.writesCut = cut.writesCut()
-	}
+	cut, ok := t.(interface{ writesCut() bool })
+	c.writesCut = !ok || cut.writesCut()
 	c.socket = c.raw.init(c)
-	c.readCut = interrupt{t: t}
-	c.writeCut = interrupt{t: t, writes: true}
+	if c.watch.keeper = cfg.Keeper; c.watch.keeper == nil {
+		c.watch.keeper = new(Keeper)
+	}
+	set := cfg.settings()
+	c.settings = c.watch.keeper.share(&set)
 	c.readLimit.Store(limit(cfg.ReadLimit, defaultReadLimit))
 	c.deflate = newCompression(cfg)
 	c.in.parser = wire.Parser{
 		Server:    !cfg.Client,
 		Deflate:   c.deflate != nil,
-		Fragments: int32(limit(cfg.MaxFragments, defaultMaxFragments)),
+		Fragments: int32(c.fragments),
 	}
 	c.in.feed(cfg.Early)
-	c.start(cfg)
-	return c
 }
 
 // start ties the connection to its parent and to whoever watches its timeouts.
-func (c *Conn) start(cfg Config) {
-	parent := cfg.Parent
+func (c *Conn) start(parent context.Context) {
 	if parent == nil {
 		parent = context.Background()
 	}
@@ -171,7 +190,7 @@ func (c *Conn) start(cfg Config) {
 	if parent.Done() != nil {
 		c.stopParent = context.AfterFunc(parent, func() { c.fail(context.Cause(parent)) })
 	}
-	c.watch.start(c, cfg)
+	c.watch.start(c)
 }
 
 // Context returns the connection's context. It ends with the connection, and

@@ -21,22 +21,22 @@ func (c *Conn) control(ev wire.Event) error {
 	if ev.Opcode == wire.Ping {
 		c.sendControl(wire.Pong, ev.Data)
 	} else {
-		c.pings.answered(ev.Data)
+		c.pings.Load().answered(ev.Data)
 	}
 	return nil
 }
 
 // flooded counts a ping or pong against ControlRate.
 func (c *Conn) flooded() bool {
-	if c.controlRate == 0 {
+	if c.controls == 0 {
 		return false
 	}
 	in := &c.in
-	if in.controls++; in.controls <= c.controlRate {
+	if in.controls++; int(in.controls) <= c.controls {
 		return false
 	}
-	now := time.Now()
-	if now.Sub(in.controlsSince) < time.Second {
+	now := time.Now().UnixNano()
+	if now-in.controlsSince < int64(time.Second) {
 		return true
 	}
 	in.controls, in.controlsSince = 1, now
@@ -80,8 +80,10 @@ type pingState struct {
 // the peer and back. Somebody has to be reading meanwhile. Its error wraps
 // ctx.Err(), or is why the connection ended.
 func (c *Conn) Ping(ctx context.Context) error {
-	id, pong := c.pings.expect()
-	defer c.pings.forget(id)
+	c.pings.CompareAndSwap(nil, new(pingState))
+	pings := c.pings.Load()
+	id, pong := pings.expect()
+	defer pings.forget(id)
 	c.sendControl(wire.Ping, binary.BigEndian.AppendUint64(nil, id))
 	select {
 	case <-pong:
@@ -119,7 +121,7 @@ func (s *pingState) forget(id uint64) {
 // answered notes a pong, which also answers every earlier ping: a peer may
 // answer the latest alone (RFC 6455 5.5.3).
 func (s *pingState) answered(p []byte) {
-	if len(p) != 8 {
+	if s == nil || len(p) != 8 {
 		return
 	}
 	id := binary.BigEndian.Uint64(p)

@@ -3,6 +3,7 @@ package conn
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -13,8 +14,7 @@ import (
 // the same Done channel as the last one only marks itself as waiting. (Contexts
 // can't be compared safely; channels can.)
 type interrupt struct {
-	t      Transport
-	writes bool
+	set func(time.Time) error // the transport's deadline
 
 	mu      sync.Mutex
 	watched <-chan struct{} // the Done channel that stop belongs to
@@ -56,8 +56,11 @@ func (i *interrupt) fire(done <-chan struct{}) {
 	}
 }
 
-// end takes back what begin or fire did.
+// end takes back what begin or fire did. It does nothing for nil.
 func (i *interrupt) end() {
+	if i == nil {
+		return
+	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.waiting = false
@@ -78,10 +81,58 @@ func (i *interrupt) forget() {
 }
 
 func (i *interrupt) setDeadline(t time.Time) {
-	// An error means that the transport is closed, which ends the call as well.
-	if i.writes {
-		_ = i.t.SetWriteDeadline(t)
-	} else {
-		_ = i.t.SetReadDeadline(t)
+	_ = i.set(t) // an error means that the transport is closed, which ends the call as well
+}
+
+// interrupts are a connection's two, made when a context that can end is first
+// waited with. (Most connections only ever see their own.)
+type interrupts struct {
+	read, write atomic.Pointer[interrupt]
+}
+
+// beginRead and beginWrite are begin for the one goroutine at a time that reads
+// or sends. They return nil if ctx needs no watching.
+func (c *Conn) beginRead(ctx context.Context) (*interrupt, error) {
+	done := ctx.Done()
+	if done == nil || done == c.done {
+		return nil, nil
+	}
+	i := c.cuts.read.Load()
+	if i == nil {
+		i = &interrupt{set: c.t.SetReadDeadline}
+		c.cuts.read.Store(i)
+	}
+	return c.begin(i, ctx, done)
+}
+
+func (c *Conn) beginWrite(ctx context.Context) (*interrupt, error) {
+	done := ctx.Done()
+	if done == nil || done == c.done {
+		return nil, nil
+	}
+	i := c.cuts.write.Load()
+	if i == nil {
+		i = &interrupt{set: c.t.SetWriteDeadline}
+		c.cuts.write.Store(i)
+	}
+	return c.begin(i, ctx, done)
+}
+
+func (c *Conn) begin(i *interrupt, ctx context.Context, done <-chan struct{}) (*interrupt, error) {
+	if err := i.begin(ctx, done); err != nil {
+		return nil, err
+	}
+	if c.over() != nil { // release may have come too early to see the watch
+		i.forget()
+	}
+	return i, nil
+}
+
+// forget stops watching.
+func (s *interrupts) forget() {
+	for _, i := range [2]*interrupt{s.read.Load(), s.write.Load()} {
+		if i != nil {
+			i.forget()
+		}
 	}
 }

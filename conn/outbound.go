@@ -49,7 +49,6 @@ type outbound struct {
 	sent    StatusCode // the code in it
 	err     error      // the connection is over
 	gone    bool       // the transport is closed
-	tail    []byte     // what the flusher sends first
 
 	accepted int64 // bytes ever appended to buf and ctl, or sent past them
 	written  int64 // of these, written
@@ -147,7 +146,7 @@ func (c *Conn) awaitRoom(ctx context.Context, n int) error {
 		if done := ctx.Done(); done != nil && ctx.Err() != nil {
 			return &opError{"write", ctx.Err()}
 		}
-		if o.room(n, c.queueLimit) {
+		if o.room(n, c.queue) {
 			return nil
 		}
 		if err := c.await(ctx); err != nil {
@@ -176,7 +175,7 @@ func (c *Conn) awaitTurn(ctx context.Context) error {
 // beginMessage waits until the caller may begin a message of several frames.
 // With mu held before and after; endMessage must follow.
 func (c *Conn) beginMessage(ctx context.Context) error {
-	if err := c.awaitRoom(ctx, c.queueLimit); err != nil {
+	if err := c.awaitRoom(ctx, c.queue); err != nil {
 		return err
 	}
 	c.out.message = true
@@ -208,7 +207,7 @@ func (c *Conn) commit(ctx context.Context, n int) error {
 }
 
 func (c *Conn) deferrable() bool {
-	return c.out.more.Load() && !c.noDeferral && len(c.out.buf) < c.queueLimit
+	return c.out.more.Load() && !c.noDeferral && len(c.out.buf) < c.queue
 }
 
 // armDeferred makes sure that what is deferred goes out although the handler
@@ -265,7 +264,7 @@ func (c *Conn) pump(batch []byte) {
 		c.flushLater(batch, 0)
 		return
 	}
-	n, err := c.raw.write(batch, nil, false)
+	n, err := c.raw.write(c, batch, nil, false)
 	switch {
 	case err != nil:
 		c.sendFailed(err)
@@ -292,20 +291,19 @@ func (c *Conn) send(ctx context.Context, head, body []byte, own int) error {
 // says how much was written.
 func (c *Conn) transmit(ctx context.Context, head, body []byte) (n int, err error) {
 	if c.socket {
-		n, err = c.raw.write(head, body, false)
+		n, err = c.raw.write(c, head, body, false)
 		if err != nil || n == len(head)+len(body) {
 			return n, err
 		}
 	}
-	if done := ctx.Done(); done != nil && done != c.done {
-		if err := c.writeCut.begin(ctx, done); err != nil {
-			return n, err
-		}
-		defer c.writeCut.end()
+	cut, err := c.beginWrite(ctx)
+	if err != nil {
+		return n, err
 	}
+	defer cut.end()
 	if c.socket {
 		h := min(n, len(head))
-		m, err := c.raw.write(head[h:], body[n-h:], true)
+		m, err := c.raw.write(c, head[h:], body[n-h:], true)
 		return n + m, err
 	}
 	return c.writeStream(head, body)
@@ -346,7 +344,7 @@ func (c *Conn) sentAll(head, body []byte) {
 		if !c.socket {
 			break
 		}
-		n, err := c.raw.write(head, nil, false)
+		n, err := c.raw.write(c, head, nil, false)
 		if err != nil {
 			c.sendFailed(err)
 			return

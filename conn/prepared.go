@@ -172,13 +172,13 @@ func (c *Conn) TryWrite(ps ...*Prepared) (n int, err error) {
 // for it, or is empty.
 func (c *Conn) accepts(p *Prepared) bool {
 	o := &c.out
-	return !o.message && (len(o.buf) == 0 || len(o.buf)+p.size(c) <= c.queueLimit)
+	return !o.message && (len(o.buf) == 0 || len(o.buf)+p.size(c) <= c.queue)
 }
 
 // tryDirect writes head and a frame that lies elsewhere, of which it copies
 // only what the socket doesn't take at once.
 func (c *Conn) tryDirect(head, frame []byte) error {
-	n, err := c.raw.write(head, frame, false)
+	n, err := c.raw.write(c, head, frame, false)
 	if err != nil {
 		return c.sendFailed(err)
 	}
@@ -202,7 +202,7 @@ func (c *Conn) OnWritable(f func()) {
 	o := &c.out
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.err != nil || !o.message && len(o.buf) < c.queueLimit {
+	if o.err != nil || !o.message && len(o.buf) < c.queue {
 		go f()
 		return
 	}

@@ -3,6 +3,7 @@ package conn
 import (
 	"context"
 	"io"
+	"sync"
 	"syscall"
 	"unsafe"
 )
@@ -11,26 +12,12 @@ import (
 // callbacks of its syscall.RawConn: that costs a good part less than net.Conn's
 // methods, and lets a connection wait for bytes without holding a buffer.
 //
-// The callbacks are made once, and their arguments and results are fields, so
-// that no call allocates. reading guards the read half; whoever is the writer
-// (outbound.busy) owns the write half. Nothing in a callback closes the
-// connection: that would wait for the callback.
+// A callback can have no arguments of ours, and a closure for each call would be
+// an allocation. So a call borrows an object that has the callback made and the
+// arguments and results as fields. Nothing in a callback closes the connection:
+// that would wait for the callback.
 type rawIO struct {
-	c  *Conn
 	rc syscall.RawConn
-
-	onReadable func(fd uintptr) bool
-	readCtx    context.Context
-	readInto   []byte // nil: the connection's buffer
-	readN      int
-	readErr    error
-	parked     bool
-
-	onWritable func(fd uintptr) bool
-	head, body []byte // still to be written
-	wait       bool   // else give up when the socket is full
-	wrote      int
-	writeErr   error
 }
 
 // init reports whether c's transport is a socket.
@@ -40,122 +27,159 @@ func (r *rawIO) init(c *Conn) bool {
 		return false
 	}
 	rc, err := sc.SyscallConn()
-	if err != nil {
-		return false
-	}
-	r.c, r.rc = c, rc
-	r.onReadable, r.onWritable = r.readStep, r.writeStep
-	return true
+	r.rc = rc
+	return err == nil
 }
+
+// rawRead is one call of read.
+type rawRead struct {
+	callback func(fd uintptr) bool
+
+	c    *Conn
+	ctx  context.Context
+	into []byte // nil: the connection's buffer
+	n    int
+	err  error
+
+	parked bool
+	cut    *interrupt // of awaitRead, if parked
+}
+
+var rawReads = sync.Pool{New: func() any {
+	r := new(rawRead)
+	r.callback = r.step
+	return r
+}}
 
 // read reads into p, or into the connection's buffer if p is nil, waiting until
-// something is there or ctx ends.
-func (r *rawIO) read(ctx context.Context, p []byte) (int, error) {
-	r.readCtx, r.readInto = ctx, p
-	r.readN, r.readErr, r.parked = 0, nil, false
-	err := r.rc.Read(r.onReadable)
-	if r.parked {
-		r.c.readDone(ctx, r.readN)
+// something is there or ctx ends. The caller holds c.reading.
+func (r *rawIO) read(ctx context.Context, c *Conn, p []byte) (int, error) {
+	op := rawReads.Get().(*rawRead)
+	op.c, op.ctx, op.into = c, ctx, p
+	err := r.rc.Read(op.callback)
+	if op.parked {
+		c.readDone(op.cut, op.n)
 	}
-	r.readCtx, r.readInto = nil, nil
-	if r.readErr != nil {
-		err = r.readErr
+	n := op.n
+	if op.err != nil {
+		err = op.err
 	}
-	return r.readN, err
+	*op = rawRead{callback: op.callback}
+	rawReads.Put(op)
+	return n, err
 }
 
-// readStep is called when there may be something to read. It returns false to
-// be called again when there is.
-func (r *rawIO) readStep(fd uintptr) bool {
-	in, p := &r.c.in, r.readInto
+// step is called when there may be something to read. It returns false to be
+// called again when there is.
+func (r *rawRead) step(fd uintptr) bool {
+	in, p := &r.c.in, r.into
 	if p == nil {
 		p = in.room()
 	}
 	n, errno := readSocket(fd, p[:min(len(p), maxRead)])
 	switch {
 	case n > 0:
-		if r.readN = n; r.readInto == nil {
+		if r.n = n; r.into == nil {
 			in.arrived(n)
 		}
 		return true
 	case errno == 0:
-		r.readErr = io.EOF
+		r.err = io.EOF
 	case errno != syscall.EAGAIN:
-		r.readErr = errno
+		r.err = errno
 	}
-	if r.readInto == nil {
+	if r.into == nil {
 		in.giveBack()
 	}
-	if r.readErr != nil {
+	if r.err != nil {
 		return true
 	}
 	return !r.park()
 }
 
 // park prepares to wait, and says whether waiting makes sense.
-func (r *rawIO) park() bool {
+func (r *rawRead) park() bool {
 	if r.c.in.nowait {
-		r.readErr = errNotReady
+		r.err = errNotReady
 		return false
 	}
-	if r.parked {
-		return true
+	if !r.parked {
+		r.cut, r.err = r.c.awaitRead(r.ctx)
+		r.parked = r.err == nil
 	}
-	if r.readErr = r.c.awaitRead(r.readCtx); r.readErr != nil {
-		return false
-	}
-	r.parked = true
-	return true
+	return r.parked
 }
+
+// rawWrite is one call of write.
+type rawWrite struct {
+	callback func(fd uintptr) bool
+
+	c          *Conn
+	head, body []byte // still to be written
+	wait       bool
+	n          int
+	err        error
+}
+
+var rawWrites = sync.Pool{New: func() any {
+	w := new(rawWrite)
+	w.callback = w.step
+	return w
+}}
 
 // write writes head and then body with as few system calls as it takes. With
 // wait it goes on until everything is written or the write deadline passes,
-// else until the socket is full. It says how much of both was written.
-func (r *rawIO) write(head, body []byte, wait bool) (int, error) {
-	r.head, r.body, r.wait = head, body, wait
-	r.wrote, r.writeErr = 0, nil
-	err := r.rc.Write(r.onWritable)
-	r.head, r.body = nil, nil
-	if r.writeErr != nil {
-		err = r.writeErr
+// else until the socket is full. It says how much of both was written. The
+// caller is the sender (outbound.busy).
+func (r *rawIO) write(c *Conn, head, body []byte, wait bool) (int, error) {
+	op := rawWrites.Get().(*rawWrite)
+	op.c, op.head, op.body, op.wait = c, head, body, wait
+	err := r.rc.Write(op.callback)
+	n := op.n
+	if op.err != nil {
+		err = op.err
 	}
-	return r.wrote, err
+	*op = rawWrite{callback: op.callback}
+	rawWrites.Put(op)
+	return n, err
 }
 
-func (r *rawIO) writeStep(fd uintptr) bool {
-	for len(r.head)+len(r.body) > 0 {
-		n, errno := r.writeOnce(fd)
+// step is called when there may be room for more. It returns false to be called
+// again when there is.
+func (w *rawWrite) step(fd uintptr) bool {
+	for len(w.head)+len(w.body) > 0 {
+		n, errno := w.once(fd)
 		switch {
 		case n > 0:
-			r.advance(n)
+			w.advance(n)
 		case errno == syscall.EAGAIN:
-			return !r.wait
+			return !w.wait
 		case errno == 0:
-			r.writeErr = io.ErrShortWrite
+			w.err = io.ErrShortWrite
 			return true
 		default:
-			r.writeErr = errno
+			w.err = errno
 			return true
 		}
 	}
 	return true
 }
 
-func (r *rawIO) writeOnce(fd uintptr) (int, syscall.Errno) {
+func (w *rawWrite) once(fd uintptr) (int, syscall.Errno) {
 	switch {
-	case len(r.body) == 0:
-		return writeSocket(fd, r.head)
-	case len(r.head) == 0:
-		return writeSocket(fd, r.body[:min(len(r.body), maxWrite)])
+	case len(w.body) == 0:
+		return writeSocket(fd, w.head)
+	case len(w.head) == 0:
+		return writeSocket(fd, w.body[:min(len(w.body), maxWrite)])
 	}
-	return writeSocket2(fd, r.head, r.body[:min(len(r.body), maxWrite)])
+	return writeSocket2(fd, w.head, w.body[:min(len(w.body), maxWrite)])
 }
 
-func (r *rawIO) advance(n int) {
-	r.wrote += n
-	r.c.out.progress.Add(1)
-	h := min(n, len(r.head))
-	r.head, r.body = r.head[h:], r.body[n-h:]
+func (w *rawWrite) advance(n int) {
+	w.n += n
+	w.c.out.progress.Add(1)
+	h := min(n, len(w.head))
+	w.head, w.body = w.head[h:], w.body[n-h:]
 }
 
 // iovec2 is the argument of a writev of two slices.

@@ -9,6 +9,6 @@ type rawIO struct{}
 
 func (*rawIO) init(*Conn) bool { return false }
 
-func (*rawIO) read(context.Context, []byte) (int, error) { panic("unreachable") }
+func (*rawIO) read(context.Context, *Conn, []byte) (int, error) { panic("unreachable") }
 
-func (*rawIO) write(_, _ []byte, _ bool) (int, error) { panic("unreachable") }
+func (*rawIO) write(*Conn, []byte, []byte, bool) (int, error) { panic("unreachable") }

@@ -6,7 +6,6 @@ import (
 	"io"
 	"iter"
 	"slices"
-	"time"
 
 	"github.com/tidewire/ws/internal/pool"
 	"github.com/tidewire/ws/internal/wire"
@@ -20,14 +19,14 @@ type inbound struct {
 	// before more is read, so buf is empty, and usually given back, by then.
 	buf   []byte
 	at    int
-	size  int // of the next buffer, by what reads have been like lately
-	small int // reads in a row that a smaller buffer would have held
+	size  int32 // of the next buffer, by what reads have been like lately
+	small int32 // reads in a row that a smaller buffer would have held
 
 	// pins counts the steps of Messages whose Data lies in buf. A pinned buffer
 	// that is in the way is left to the garbage collector; epoch tells its
 	// steps that it is no longer theirs to unpin.
-	pins  int
-	epoch int
+	pins  int32
+	epoch int32
 
 	// For an Engine, which must not wait: nowait makes reads return errNotReady
 	// instead. short says that the last read left the socket empty, unless hup,
@@ -40,8 +39,8 @@ type inbound struct {
 	// stream is the message that Reader has handed out and that is not read to its end.
 	stream *messageReader
 
-	controls      int // control frames since controlsSince
-	controlsSince time.Time
+	controls      int32 // control frames since controlsSince
+	controlsSince int64 // nanoseconds
 
 	// first is where a transport without readiness is waited on: a waiting
 	// connection holds no buffer but this.
@@ -71,7 +70,7 @@ func (in *inbound) room() []byte {
 		in.unpinAll()
 	}
 	if in.buf == nil {
-		in.buf = pool.Get(in.size)
+		in.buf = pool.Get(int(in.size))
 	}
 	in.buf, in.at = in.buf[:0], 0
 	return in.buf[:cap(in.buf)]
@@ -85,7 +84,7 @@ func (in *inbound) arrived(n int) {
 	case n == cap(in.buf):
 		in.size = min(4*in.size, pool.Large)
 		in.small = 0
-	case in.size > pool.Small && n <= in.size/8:
+	case in.size > pool.Small && n <= int(in.size)/8:
 		if in.small++; in.small == 16 {
 			in.size, in.small = in.size/4, 0
 		}
@@ -273,7 +272,7 @@ func (c *Conn) fill(ctx context.Context) error {
 	var n int
 	var err error
 	if c.socket {
-		n, err = c.raw.read(ctx, nil)
+		n, err = c.raw.read(ctx, c, nil)
 	} else {
 		n, err = c.fillWaiting(ctx)
 	}
@@ -311,10 +310,13 @@ func (c *Conn) fillDirect(ctx context.Context, p []byte) (wire.Event, error) {
 	var n int
 	var err error
 	if c.socket {
-		n, err = c.raw.read(ctx, p)
-	} else if err = c.awaitRead(ctx); err == nil {
-		n, err = c.t.Read(p)
-		c.readDone(ctx, n)
+		n, err = c.raw.read(ctx, c, p)
+	} else {
+		var cut *interrupt
+		if cut, err = c.awaitRead(ctx); err == nil {
+			n, err = c.t.Read(p)
+			c.readDone(cut, n)
+		}
 	}
 	if n <= 0 {
 		return wire.Event{}, c.readFailed(ctx, err)
@@ -330,7 +332,8 @@ func (c *Conn) fillDirect(ctx context.Context, p []byte) (wire.Event, error) {
 // fillWaiting is fill for a transport that can't say that bytes are there: it
 // waits with a few bytes of its own and takes a buffer only in the middle of something.
 func (c *Conn) fillWaiting(ctx context.Context) (int, error) {
-	if err := c.awaitRead(ctx); err != nil {
+	cut, err := c.awaitRead(ctx)
+	if err != nil {
 		return 0, err
 	}
 	in := &c.in
@@ -340,7 +343,7 @@ func (c *Conn) fillWaiting(ctx context.Context) (int, error) {
 		p = in.room()
 	}
 	n, err := c.t.Read(p)
-	c.readDone(ctx, n)
+	c.readDone(cut, n)
 	if n <= 0 {
 		if err == nil {
 			err = io.ErrNoProgress
@@ -357,22 +360,18 @@ func (c *Conn) fillWaiting(ctx context.Context) (int, error) {
 }
 
 // awaitRead announces that the caller is about to wait for bytes.
-func (c *Conn) awaitRead(ctx context.Context) error {
-	if done := ctx.Done(); done != nil && done != c.done {
-		if err := c.readCut.begin(ctx, done); err != nil {
-			return err
-		}
+func (c *Conn) awaitRead(ctx context.Context) (*interrupt, error) {
+	cut, err := c.beginRead(ctx)
+	if err == nil {
+		c.watch.waiting(&c.in.parser)
 	}
-	c.watch.waiting(&c.in.parser)
-	return nil
+	return cut, err
 }
 
 // readDone ends what awaitRead began; n bytes have been read.
-func (c *Conn) readDone(ctx context.Context, n int) {
+func (c *Conn) readDone(cut *interrupt, n int) {
 	c.watch.notWaiting(n > 0)
-	if done := ctx.Done(); done != nil && done != c.done {
-		c.readCut.end()
-	}
+	cut.end()
 }
 
 // readFailed sorts a failed read: the connection's end, if it has one, beats
@@ -429,7 +428,7 @@ type step struct {
 	m     Message
 	own   []byte // Data is here, or
 	held  bool   // in the connection's buffer, pinned
-	epoch int
+	epoch int32
 }
 
 // step ends the last step and reads the next message.

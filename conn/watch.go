@@ -24,20 +24,17 @@ type watch struct {
 	message atomic.Uint32
 
 	keeper *Keeper // nil: nothing to watch
-	index  int     // in keeper.conns; guarded by keeper.mu
+	index  int32   // in keeper.conns; guarded by keeper.mu
 
-	// Fixed.
-	ping, pong, idle, whole, write time.Duration
-
-	// What the last check saw; the keeper's alone.
+	// What the last check saw, at times of the keeper's clock; the keeper's alone.
 	seen     uint32
-	heard    time.Time // the peer was heard of, or nobody was listening
-	pinged   time.Time // zero: no ping is out
 	partial  uint32
-	begun    time.Time // partial was first seen
 	progress uint32
-	moved    time.Time // the write side was first seen like this
-	quiet    time.Time // nothing has been sent since
+	heard    time.Duration // the peer was heard of, or nobody was listening
+	pinged   time.Duration // 0: no ping is out
+	begun    time.Duration // partial was first seen
+	moved    time.Duration // the write side was first seen like this
+	quiet    time.Duration // nothing has been sent since
 }
 
 // waiting and notWaiting are called by whoever holds the read side.
@@ -57,27 +54,18 @@ func (w *watch) notWaiting(arrived bool) {
 }
 
 // start has the connection watched, if there is anything to watch for.
-func (w *watch) start(c *Conn, cfg Config) {
-	w.ping = limit(cfg.PingInterval, defaultPingInterval)
-	w.pong = limit(cfg.PongTimeout, defaultPongTimeout)
-	w.idle = limit(cfg.IdleTimeout, defaultIdleTimeout)
-	w.whole = limit(cfg.MessageTimeout, defaultMessageTimeout)
-	w.write = limit(cfg.WriteTimeout, defaultWriteTimeout)
+func (w *watch) start(c *Conn) {
 	var shortest time.Duration
-	for _, d := range []time.Duration{w.ping, w.pong, w.idle, w.whole, w.write} {
+	for _, d := range [...]time.Duration{c.ping, c.pong, c.idle, c.whole, c.stall} {
 		if d > 0 && (shortest == 0 || d < shortest) {
 			shortest = d
 		}
 	}
-	if shortest == 0 {
-		return
+	if shortest > 0 {
+		w.keeper.add(c, max(shortest/4, time.Millisecond))
+	} else {
+		w.keeper = nil
 	}
-	if w.keeper = cfg.Keeper; w.keeper == nil {
-		w.keeper = new(Keeper)
-	}
-	now := time.Now()
-	w.heard, w.moved, w.quiet = now, now, now
-	w.keeper.add(c, max(shortest/4, time.Millisecond))
 }
 
 func (w *watch) stop() {
@@ -88,25 +76,25 @@ func (w *watch) stop() {
 
 // check ends the connection if a timeout has passed, and pings the peer if it
 // is time. It never blocks.
-func (c *Conn) check(now time.Time) {
+func (c *Conn) check(now time.Duration) {
 	w := &c.watch
 	traffic := w.traffic.Load()
 	listening := traffic&1 != 0
 	if !listening || traffic>>1 != w.seen {
-		w.seen, w.heard, w.pinged = traffic>>1, now, time.Time{}
+		w.seen, w.heard, w.pinged = traffic>>1, now, 0
 	}
-	silence := now.Sub(w.heard)
+	silence := now - w.heard
 	switch {
 	case c.over() != nil:
 	case c.stalled(now):
 		c.fail(ErrWriteStalled)
-	case w.idle > 0 && silence >= w.idle:
+	case c.idle > 0 && silence >= c.idle:
 		c.refuse(StatusGoingAway, ErrIdle)
-	case w.pong > 0 && !w.pinged.IsZero() && now.Sub(w.pinged) >= w.pong:
+	case c.pong > 0 && w.pinged > 0 && now-w.pinged >= c.pong:
 		c.refuse(StatusInternalError, ErrPongTimeout)
 	case c.dribbling(listening, now):
 		c.refuse(StatusPolicyViolation, ErrMessageTimeout)
-	case w.ping > 0 && w.pinged.IsZero() && silence >= w.ping:
+	case c.ping > 0 && w.pinged == 0 && silence >= c.ping:
 		w.pinged = now
 		c.sendControl(wire.Ping, nil)
 	}
@@ -114,20 +102,20 @@ func (c *Conn) check(now time.Time) {
 
 // stalled reports whether something has been waiting to be sent, and none of it
 // was taken, for the write timeout.
-func (c *Conn) stalled(now time.Time) bool {
+func (c *Conn) stalled(now time.Duration) bool {
 	w, o := &c.watch, &c.out
-	if w.write == 0 || !o.mu.TryLock() {
+	if c.stall == 0 || !o.mu.TryLock() {
 		return false
 	}
 	busy := o.busy
 	o.mu.Unlock()
 	switch p := o.progress.Load(); {
 	case busy && p == w.progress:
-		return now.Sub(w.moved) >= w.write
+		return now-w.moved >= c.stall
 	case p != w.progress:
 		w.quiet = now
 		w.progress = p
-	case now.Sub(w.quiet) >= forgetAfter:
+	case now-w.quiet >= forgetAfter:
 		c.forget()
 		w.quiet = now
 	}
@@ -141,12 +129,12 @@ const forgetAfter = 15 * time.Second
 
 // dribbling reports whether the peer has been in the middle of one message for
 // the message timeout, while it was being waited for.
-func (c *Conn) dribbling(listening bool, now time.Time) bool {
+func (c *Conn) dribbling(listening bool, now time.Duration) bool {
 	w := &c.watch
 	if n := w.message.Load(); !listening || n == 0 || n != w.partial {
 		w.partial, w.begun = n, now
 	}
-	return w.whole > 0 && now.Sub(w.begun) >= w.whole
+	return c.whole > 0 && now-w.begun >= c.whole
 }
 
 // Keeper watches over the timeouts of many connections with one timer, which
@@ -156,12 +144,34 @@ type Keeper struct {
 	conns  []*Conn
 	timer  *time.Timer
 	period time.Duration // the shortest that any connection asked for
+	epoch  time.Time     // when the clock showed 0
+	last   *settings     // that a connection had
 }
+
+// share returns s, or what an earlier connection had if that is the same: all
+// connections of a handler need only one.
+func (k *Keeper) share(s *settings) *settings {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.last == nil || *k.last != *s {
+		shared := *s
+		k.last = &shared
+	}
+	return k.last
+}
+
+// clock shows the time since the first connection, and never 0.
+func (k *Keeper) clock() time.Duration { return time.Since(k.epoch) + 1 }
 
 func (k *Keeper) add(c *Conn, period time.Duration) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	c.watch.index = len(k.conns)
+	if k.epoch.IsZero() {
+		k.epoch = time.Now()
+	}
+	w, now := &c.watch, k.clock()
+	w.heard, w.moved, w.quiet = now, now, now
+	w.index = int32(len(k.conns))
 	k.conns = append(k.conns, c)
 	switch {
 	case k.timer == nil:
@@ -193,7 +203,9 @@ func (k *Keeper) remove(w *watch) {
 // tick checks every connection, a handful at a time so that the lock is never
 // held for long. One that is moved meanwhile may have to wait for the next tick.
 func (k *Keeper) tick() {
-	now := time.Now()
+	k.mu.Lock()
+	now := k.clock()
+	k.mu.Unlock()
 	var some [64]*Conn
 	for at := 0; ; at += len(some) {
 		k.mu.Lock()

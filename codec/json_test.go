@@ -300,6 +300,13 @@ func TestJSONRPCRefuses(t *testing.T) {
 	}
 }
 
+func TestJSONRPCParams(t *testing.T) {
+	c := codec.JSONRPC.(codec.Enveloper)
+	if b, err := c.AppendEnvelope([]byte("before"), &codec.Envelope{Type: []byte("x")}, 1); err == nil || string(b) != "before" {
+		t.Errorf("%s, %v", b, err)
+	}
+}
+
 func TestBatch(t *testing.T) {
 	c := codec.JSONRPC.(interface {
 		Split([]byte) ([][]byte, error)

@@ -10,7 +10,8 @@ import (
 // strings. Where JSON-RPC has no word, the Language Server Protocol's are used:
 // "$/cancelRequest" gives up a request, and "$/progress" has the items of a
 // streamed reply, whose result is null. An error's data has the code of package
-// router and the details.
+// router and the details. What is sent with a request or an event has to be an
+// object or an array in JSON.
 //
 // Clients that offer no subprotocol get it as Options.Codecs[""].
 var JSONRPC Codec = jsonRPC{}
@@ -212,7 +213,7 @@ func (c jsonRPC) AppendEnvelope(b []byte, e *Envelope, v any) ([]byte, error) {
 			b = appendID(append(b, ','), "id", e)
 		}
 		if v != nil {
-			b, err = c.Append(append(b, `,"params":`...), v)
+			b, err = c.appendParams(append(b, `,"params":`...), v)
 		}
 	case e.More:
 		b = appendID(append(b, `,"method":"`+rpcProgress+`","params":{`...), "token", e)
@@ -229,6 +230,18 @@ func (c jsonRPC) AppendEnvelope(b []byte, e *Envelope, v any) ([]byte, error) {
 		return b[:start], err
 	}
 	return append(b, '}'), nil
+}
+
+// errScalar is about JSON-RPC 2.0, 4.2.
+var errScalar = errors.New("JSON-RPC needs an object or an array for parameters")
+
+func (c jsonRPC) appendParams(b []byte, v any) ([]byte, error) {
+	n := len(b)
+	b, err := c.Append(b, v)
+	if err == nil && b[n] != '{' && b[n] != '[' {
+		err = errScalar
+	}
+	return b, err
 }
 
 func appendID(b []byte, key string, e *Envelope) []byte {

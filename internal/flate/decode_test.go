@@ -212,7 +212,9 @@ func FuzzDecode(f *testing.F) {
 		if err != err2 || err == nil && !bytes.Equal(got, again) {
 			t.Fatalf("in pieces of %d: %d bytes and %v; in one: %d and %v", 1+int(piece), len(again), err2, len(got), err)
 		}
-		for name, newReader := range map[string]func(io.Reader) io.ReadCloser{"std": stdflate.NewReader, "klauspost": kpflate.NewReader} {
+		// Klauspost's takes some codes that can't end their block, which zlib and the standard library refuse.
+		for i, newReader := range []func(io.Reader) io.ReadCloser{stdflate.NewReader, kpflate.NewReader} {
+			name := []string{"std", "klauspost"}[i]
 			r := bytes.NewReader(in)
 			want, wantErr := io.ReadAll(newReader(r))
 			if wantErr == nil { // they stop at the first final block
@@ -226,8 +228,11 @@ func FuzzDecode(f *testing.F) {
 			if !bytes.HasPrefix(got, want) && !bytes.HasPrefix(want, got) {
 				t.Fatalf("%s finds other bytes before %v", name, wantErr)
 			}
-			if isCorrupt(wantErr) && err == nil && len(got) > len(want)+32768 {
-				t.Fatalf("%s finds %v after %d bytes, this decoder nothing in %d", name, wantErr, len(want), len(got))
+			if isCorrupt(wantErr) {
+				if err == nil && len(got) > len(want)+32768 {
+					t.Fatalf("%s finds %v after %d bytes, this decoder nothing in %d", name, wantErr, len(want), len(got))
+				}
+				break
 			}
 		}
 	})

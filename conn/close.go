@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"time"
 
@@ -24,6 +25,9 @@ const (
 
 // end notes why the connection is over, and returns it: the first cause wins.
 func (c *Conn) end(cause error) error {
+	if !errors.Is(cause, net.ErrClosed) {
+		cause = &closedBy{cause}
+	}
 	if !c.ended.CompareAndSwap(nil, &cause) {
 		return c.over()
 	}
@@ -74,6 +78,15 @@ func (c *Conn) endCause() error {
 	return c.fail(context.Cause(c.ctx)) // the parent was faster
 }
 
+// gaveUp is the error of a call whose context has ended with err. If that is
+// because the connection's parent has, the connection's end is what counts.
+func (c *Conn) gaveUp(op string, err error) error {
+	if c.ctx.Err() != nil {
+		return c.endCause()
+	}
+	return &opError{op, err}
+}
+
 // refuse ends the connection and tells the peer why.
 func (c *Conn) refuse(code StatusCode, cause error) error {
 	c.CloseCause(code, "", cause)
@@ -83,15 +96,19 @@ func (c *Conn) refuse(code StatusCode, cause error) error {
 // CloseCause ends the connection at once because of cause: its context ends with
 // it, and every call returns it. The peer is told code and reason, in the
 // background and without waiting for its answer; code 0 tells it nothing.
-// A connection that is over already stays as it is. It never blocks.
+// A code that may not be sent becomes 1011. A connection that is over already
+// stays as it is. It never blocks.
 func (c *Conn) CloseCause(code StatusCode, reason string, cause error) {
 	switch {
 	case code == 0:
 		c.fail(cause)
 	case c.over() == nil:
+		if !wire.ValidCode(uint16(code)) {
+			code, reason = StatusInternalError, ""
+		}
 		c.sendClose(code, strings.ToValidUTF8(reason, "\uFFFD"))
 		c.end(cause)
-		go c.linger()
+		go c.linger(true)
 	}
 }
 
@@ -137,27 +154,33 @@ func (c *Conn) peerClosed(p []byte) error {
 	sent, idle := c.out.sent, !c.out.busy
 	c.out.mu.Unlock()
 	cause := c.end(&CloseError{Code: StatusCode(code), Reason: reason, Sent: sent, SentFirst: first})
-	if !c.client && idle && c.in.at == len(c.in.buf) {
+	// A client leaves the first step to the server (RFC 6455 7.1.1).
+	drain := c.client || c.in.at < len(c.in.buf)
+	if !drain && idle && c.socket {
 		c.release()
 	} else {
-		go c.linger() // also: a client leaves the first step to the server (RFC 6455 7.1.1)
+		go c.linger(drain)
 	}
 	return cause
 }
 
 // linger lets what has been accepted go out, tells the peer that nothing more
-// will come, drops what the peer sends until it ends its side too, and releases
-// the connection, all within a second.
-func (c *Conn) linger() {
+// will come, drops what the peer sends until it ends its side too, if there is
+// anything to drain, and releases the connection, all within a second.
+func (c *Conn) linger(drain bool) {
 	defer c.release()
 	ctx, cancel := context.WithTimeout(context.Background(), lingerTime)
 	defer cancel()
+	defer context.AfterFunc(ctx, c.release)() // closing one side of TLS can block
 	deadline, _ := ctx.Deadline()
 	_ = c.t.SetWriteDeadline(deadline)
 	if c.awaitSent(ctx) != nil {
 		return
 	}
 	_ = c.t.CloseWrite()
+	if !drain {
+		return
+	}
 	_ = c.t.SetReadDeadline(aLongTimeAgo) // ends a read that is under way
 	if c.reading.acquire(ctx, nil) != nil {
 		return
@@ -213,8 +236,10 @@ func (c *Conn) Close(ctx context.Context, code StatusCode, reason string) error 
 		defer cancel()
 	}
 	c.sendClose(code, strings.ToValidUTF8(reason, "\uFFFD"))
-	err := c.awaitClose(ctx)
-	return errors.Join(misuse, err)
+	if err := c.awaitClose(ctx); misuse == nil {
+		return err
+	}
+	return misuse
 }
 
 // awaitClose reads until the peer's close frame, or lets the one read who does.
@@ -227,6 +252,7 @@ func (c *Conn) awaitClose(ctx context.Context) error {
 		c.reading.release()
 	}
 	if c.over() == nil { // ctx has ended, and the peer hasn't answered
+		c.awaitAttempt()
 		c.out.mu.Lock()
 		sent := c.out.sent
 		c.out.mu.Unlock()
@@ -238,6 +264,21 @@ func (c *Conn) awaitClose(ctx context.Context) error {
 		return nil
 	}
 	return c.over()
+}
+
+// attemptTime is how long a stream that can't say whether it would block gets
+// for the close frame when there is no time to wait.
+const attemptTime = 10 * time.Millisecond
+
+// awaitAttempt lets a close frame out that goes out without blocking. On a
+// socket it has, if it could.
+func (c *Conn) awaitAttempt() {
+	if c.socket {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), attemptTime)
+	defer cancel()
+	_ = c.awaitSent(ctx)
 }
 
 // awaitGone waits until the transport is closed, and closes it if ctx ends first.

@@ -195,7 +195,8 @@ func (c *Conn) start(parent context.Context) {
 
 // Context returns the connection's context. It ends with the connection, and
 // context.Cause says why: a *CloseError, a *ProtocolError, one of the errors
-// above such as ErrIdle, or the parent's cause.
+// above such as ErrIdle, or the parent's cause. What calls return is the same,
+// except that they wrap the parent's so that it matches net.ErrClosed.
 func (c *Conn) Context() context.Context { return c.ctx }
 
 // Subprotocol is what the handshake settled on, or "".

@@ -91,10 +91,7 @@ func (c *Conn) Ping(ctx context.Context) error {
 	case <-c.done:
 		return c.endCause()
 	case <-ctx.Done():
-		if over := c.over(); over != nil {
-			return over
-		}
-		return &opError{"ping", ctx.Err()}
+		return c.gaveUp("ping", ctx.Err())
 	}
 }
 

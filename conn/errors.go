@@ -52,6 +52,13 @@ func (e *endError) Unwrap() error { return net.ErrClosed }
 // ErrUnfinished is returned by reads while a message's Reader has not been read to its end.
 var ErrUnfinished = errors.New("ws: the last message's Reader has not been read to its end")
 
+// closedBy is a connection that was ended for a reason that is not this package's.
+type closedBy struct{ cause error }
+
+func (e *closedBy) Error() string { return "ws: connection closed: " + e.cause.Error() }
+
+func (e *closedBy) Unwrap() []error { return []error{net.ErrClosed, e.cause} }
+
 // ProtocolError is the peer breaking RFC 6455 or RFC 7692. It names the rule
 // with its section, matches net.ErrClosed with errors.Is, and the peer has been
 // told Code.

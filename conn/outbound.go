@@ -129,10 +129,7 @@ func (c *Conn) await(ctx context.Context) error {
 	case <-wake:
 		return nil
 	case <-ctx.Done():
-		if over := c.over(); over != nil {
-			return over
-		}
-		return &opError{"write", ctx.Err()}
+		return c.gaveUp("write", ctx.Err())
 	}
 }
 
@@ -144,7 +141,9 @@ func (c *Conn) awaitRoom(ctx context.Context, n int) error {
 			return err
 		}
 		if done := ctx.Done(); done != nil && ctx.Err() != nil {
-			return &opError{"write", ctx.Err()}
+			o.mu.Unlock()
+			defer o.mu.Lock()
+			return c.gaveUp("write", ctx.Err())
 		}
 		if o.room(n, c.queue) {
 			return nil
@@ -437,7 +436,7 @@ func (c *Conn) cutShort(ctx context.Context, head, body []byte, n, own int, err 
 	if begun {
 		return &opError{"write", &partlyWritten{cause}}
 	}
-	return &opError{"write", cause}
+	return c.gaveUp("write", cause)
 }
 
 // partlyWritten is a context's error on a write that had begun.

@@ -149,10 +149,7 @@ func (c *Conn) lockReads(ctx context.Context) error {
 		return nil
 	}
 	if err := c.reading.acquire(ctx, c.done); err != nil {
-		if over := c.over(); over != nil {
-			return over
-		}
-		return &opError{"read", err}
+		return c.gaveUp("read", err)
 	}
 	return nil
 }
@@ -384,7 +381,7 @@ func (c *Conn) readFailed(ctx context.Context, err error) error {
 		return over
 	}
 	if cause := ctx.Err(); cause != nil {
-		return &opError{"read", cause}
+		return c.gaveUp("read", cause)
 	}
 	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF

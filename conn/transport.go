@@ -23,7 +23,7 @@ type Transport interface {
 	SetWriteDeadline(t time.Time) error
 	// CloseWrite ends the outgoing stream behind what was written.
 	CloseWrite() error
-	// Close releases the transport and ends blocked calls.
+	// Close releases the transport and ends blocked calls. It doesn't block.
 	Close() error
 }
 
@@ -47,7 +47,16 @@ func (t netTransport) Read(p []byte) (int, error)         { return t.nc.Read(p) 
 func (t netTransport) Write(p []byte) (int, error)        { return t.nc.Write(p) }
 func (t netTransport) SetReadDeadline(d time.Time) error  { return t.nc.SetReadDeadline(d) }
 func (t netTransport) SetWriteDeadline(d time.Time) error { return t.nc.SetWriteDeadline(d) }
-func (t netTransport) Close() error                       { return t.nc.Close() }
+
+// Close doesn't wait for anybody. TLS wants to send an alert, for which it has
+// five seconds: CloseWrite has done that, where there was time for it.
+func (t netTransport) Close() error {
+	if c, ok := t.nc.(interface{ NetConn() net.Conn }); ok {
+		_ = c.NetConn().Close()
+	}
+	return t.nc.Close()
+}
+
 func (t netTransport) CloseWrite() error {
 	if c, ok := t.nc.(interface{ CloseWrite() error }); ok {
 		return c.CloseWrite()

@@ -52,7 +52,11 @@ type refusedError struct {
 
 func (e *refusedError) Error() string { return e.text }
 
-// Refuse is what Configure returns to choose the HTTP status and the text of its refusal.
+// Refusal is how middleware, which can't see the type, finds out.
+func (e *refusedError) Refusal() (status int, text string) { return e.status, e.text }
+
+// Refuse is what Configure, and the function of middleware.Authenticate, return
+// to choose the HTTP status and the text of a refusal.
 func Refuse(status int, text string) error { return &refusedError{status, text} }
 
 // ServeHTTP upgrades the request. With Serve it returns when that does, with

@@ -53,10 +53,10 @@ func (c *Conn) release() {
 		_ = c.t.Close()
 		c.cuts.forget()
 		c.watch.stop()
+		c.out.mu.Lock()
 		if c.stopParent != nil {
 			c.stopParent()
 		}
-		c.out.mu.Lock()
 		c.out.gone = true
 		c.out.changed()
 		c.out.mu.Unlock()

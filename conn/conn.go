@@ -96,7 +96,7 @@ type Conn struct {
 	ctx         context.Context
 	cancel      context.CancelCauseFunc
 	done        <-chan struct{} // ctx's
-	stopParent  func() bool     // nil: the parent can't end
+	stopParent  func() bool     // nil: the parent can't end; guarded by out.mu
 
 	deflate *compression // nil: messages are not compressed
 
@@ -187,10 +187,14 @@ func (c *Conn) start(parent context.Context) {
 	}
 	c.ctx, c.cancel = context.WithCancelCause(parent)
 	c.done = c.ctx.Done()
-	if parent.Done() != nil {
-		c.stopParent = context.AfterFunc(parent, func() { c.fail(context.Cause(parent)) })
-	}
 	c.watch.start(c)
+	if parent.Done() == nil {
+		return
+	}
+	stop := context.AfterFunc(parent, func() { c.fail(context.Cause(parent)) })
+	c.out.mu.Lock()
+	c.stopParent = stop
+	c.out.mu.Unlock()
 }
 
 // Context returns the connection's context. It ends with the connection, and

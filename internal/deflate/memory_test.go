@@ -11,6 +11,9 @@ import (
 // What a connection with context takeover keeps between two messages, after more traffic than its windows hold: the bounds
 // are those of README.md.
 func TestKeptMemory(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector's memory is no measure")
+	}
 	const pairs = 100
 	texts := traffic.Messages(5, 1000, 50)
 	for _, tt := range []struct {

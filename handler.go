@@ -113,10 +113,11 @@ type session struct {
 	ctx     context.Context // of events' messages
 }
 
-// end runs when no more of the user's code will: it releases the connection and
-// tells those who wait for it.
+// end runs when no more of the user's code will: it waits until the connection,
+// which is over, is released, so that the peer has been told why, and tells those
+// who wait for that.
 func (s *session) end() {
-	_ = s.c.CloseNow()
+	_ = s.c.Close(context.Background(), StatusInternalError, "")
 	s.over(s.c, s.record)
 }
 

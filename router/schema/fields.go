@@ -16,6 +16,7 @@ type field struct {
 	OmitEmpty bool
 	OmitZero  bool
 	Quoted    bool // the option ,string, where it has an effect
+	Optional  bool // of an embedded pointer, which may be nil
 
 	index  []int
 	tagged bool
@@ -26,7 +27,7 @@ type field struct {
 // depth wins, then the only one that has its name from a tag, then none.
 func fieldsOf(t reflect.Type) []field {
 	byName := make(map[string][]field)
-	collect(t, nil, nil, byName)
+	collect(t, field{}, nil, byName)
 	var all []field
 	for _, same := range byName {
 		if f, ok := dominant(same); ok {
@@ -37,21 +38,22 @@ func fieldsOf(t reflect.Type) []field {
 	return all
 }
 
-func collect(t reflect.Type, index []int, outer []reflect.Type, byName map[string][]field) {
+// collect adds the fields of t, which is the type of the field at, to byName.
+func collect(t reflect.Type, at field, outer []reflect.Type, byName map[string][]field) {
 	if slices.Contains(outer, t) {
 		return
 	}
 	outer = append(outer[:len(outer):len(outer)], t)
 	for i := range t.NumField() {
 		sf := t.Field(i)
-		at := append(index[:len(index):len(index)], i)
 		f, embedded, ok := parseField(sf)
+		f.index = append(at.index[:len(at.index):len(at.index)], i)
+		f.Optional = at.Optional || embedded && sf.Type.Kind() == reflect.Pointer
 		switch {
 		case !ok:
 		case embedded:
-			collect(deref(sf.Type), at, outer, byName)
+			collect(deref(sf.Type), f, outer, byName)
 		default:
-			f.index = at
 			byName[f.Name] = append(byName[f.Name], f)
 		}
 	}
@@ -81,9 +83,6 @@ func parseField(sf reflect.StructField) (f field, embedded, ok bool) {
 	}
 	if sf.Anonymous && name == "" && isStruct {
 		return f, true, true
-	}
-	if !sf.IsExported() {
-		return f, false, false
 	}
 	f = field{Name: name, GoName: sf.Name, Type: sf.Type, Doc: sf.Tag.Get("doc"), tagged: name != ""}
 	if name == "" {

@@ -1,13 +1,19 @@
-// Package schema makes documents and clients from the Go types of typed messages:
-// JSON Schema, AsyncAPI 3.0 and TypeScript.
+// Package schema makes documents and clients from the Go types of typed
+// messages: an AsyncAPI 3.0 document with JSON Schemas, and a client in
+// TypeScript. Types are described as encoding/json encodes them.
+//
+// A type may have a method Enum, which takes nothing and returns a slice of its
+// values, and fields may have a tag doc:"..."; both end up in everything that is made.
 package schema
 
 import "reflect"
 
 // API is a set of typed messages, as router.Router.API describes it.
 type API struct {
-	Title, Version, Description string
-	Messages                    []Message
+	Title       string // default "API"
+	Version     string // default "0.0.0"
+	Description string
+	Messages    []Message
 }
 
 // Message is one type of message.
@@ -28,6 +34,3 @@ const (
 	Stream  Kind = "stream"  // a client's, with many replies
 	Emitted Kind = "emitted" // the server's, without a reply
 )
-
-func (a *API) AsyncAPI() ([]byte, error)   { return nil, nil }
-func (a *API) TypeScript() ([]byte, error) { return nil, nil }

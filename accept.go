@@ -8,10 +8,12 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/tidewire/ws/conn"
 	"github.com/tidewire/ws/internal/handshake"
+	"github.com/tidewire/ws/internal/pool"
 	"github.com/tidewire/ws/internal/upgrade"
 )
 
@@ -59,24 +61,11 @@ func (a *acceptance) accept(w http.ResponseWriter, r *http.Request) (*Conn, erro
 		upgrade.Refuse(w, r, *ref)
 		return nil, fmt.Errorf("ws: accept: refused with %d: %s", ref.Status, ref.Text)
 	}
-	var space [512]byte
-	response, err := handshake.AppendResponse(space[:0], agreed)
+	nc, rw, err := a.hijack(w, r, agreed)
 	if err != nil {
-		return nil, a.broken(w, r, err)
+		return nil, err
 	}
-	nc, rw, err := http.NewResponseController(w).Hijack()
-	if err != nil {
-		return nil, a.broken(w, r, hijackError(w, err))
-	}
-	early, err := a.switchProtocols(nc, rw, response)
-	if err != nil {
-		_ = nc.Close()
-		return nil, fmt.Errorf("ws: accept: sending the response: %w", err)
-	}
-	c := a.connect(nc, r, agreed.Protocol, early)
-	if rw != nil { // their 8 KiB would live as long as the handler does
-		*rw.Reader, *rw.Writer = bufio.Reader{}, bufio.Writer{}
-	}
+	c := a.connect(nc, r, agreed.Protocol, rw)
 	if !a.join(c, rec, agreed) {
 		_ = c.CloseNow()
 		return nil, errors.New("ws: accept: the request has been upgraded already")
@@ -154,40 +143,58 @@ func hijackError(w http.ResponseWriter, err error) error {
 		"give it a method Unwrap() http.ResponseWriter, or mount the handler outside that middleware (%w)", w, err)
 }
 
-// switchProtocols sends the response in one write and returns what the client
-// has sent behind its handshake.
-func (a *acceptance) switchProtocols(nc net.Conn, rw *bufio.ReadWriter, response []byte) (early []byte, err error) {
+// hijack takes over the connection and sends the response. The response is
+// built first, while the request can still be answered with an error.
+func (a *acceptance) hijack(w http.ResponseWriter, r *http.Request, agreed handshake.Response) (net.Conn, *bufio.ReadWriter, error) {
+	response, err := handshake.AppendResponse(pool.Get(pool.Small), agreed)
+	if err != nil {
+		return nil, nil, a.broken(w, r, err)
+	}
+	defer pool.Put(response)
+	nc, rw, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return nil, nil, a.broken(w, r, hijackError(w, err))
+	}
+	if err := a.switchProtocols(nc, response); err != nil {
+		_ = nc.Close()
+		return nil, nil, fmt.Errorf("ws: accept: sending the response: %w", err)
+	}
+	return nc, rw, nil
+}
+
+// switchProtocols sends the response in one write.
+func (a *acceptance) switchProtocols(nc net.Conn, response []byte) error {
 	timeout := a.opts.HandshakeTimeout
 	if timeout == 0 {
 		timeout = defaultHandshakeTimeout
 	}
 	// Deadlines of the http.Server must not outlive the upgrade either.
 	if err := nc.SetDeadline(time.Time{}); err != nil {
-		return nil, err
+		return err
 	}
 	if timeout > 0 {
 		if err := nc.SetWriteDeadline(time.Now().Add(timeout)); err != nil {
-			return nil, err
+			return err
 		}
-		defer func() { err = errors.Join(err, nc.SetWriteDeadline(time.Time{})) }()
 	}
-	if rw == nil {
-		_, err = nc.Write(response)
-		return nil, err
+	if _, err := nc.Write(response); err != nil {
+		return err
 	}
-	if n := rw.Reader.Buffered(); n > 0 {
-		early, _ = rw.Peek(n)
+	if timeout > 0 {
+		return nc.SetWriteDeadline(time.Time{})
 	}
-	if _, err = nc.Write(append(rw.AvailableBuffer(), response...)); err != nil {
-		return nil, err
-	}
-	return early, nil
+	return nil
 }
 
-// connect makes the connection.
-func (a *acceptance) connect(nc net.Conn, r *http.Request, protocol string, early []byte) *Conn {
-	var cfg conn.Config
-	a.opts.configure(&cfg)
+// configs keeps connect's frame small: a goroutine whose stack has once needed
+// more than 4 KB keeps 8, and there is one for each connection.
+var configs = sync.Pool{New: func() any { return new(conn.Config) }}
+
+// connect makes the connection. rw, which may be nil, has what the client has
+// sent behind its handshake.
+func (a *acceptance) connect(nc net.Conn, r *http.Request, protocol string, rw *bufio.ReadWriter) *Conn {
+	cfg := configs.Get().(*conn.Config)
+	a.opts.configure(cfg)
 	switch {
 	case a.events: // nothing of the request may live as long as the connection
 		cfg.Parent = context.Background()
@@ -203,9 +210,17 @@ func (a *acceptance) connect(nc net.Conn, r *http.Request, protocol string, earl
 	cfg.Compression = a.compression
 	cfg.Codec = a.opts.Codecs[protocol]
 	cfg.LocalAddr, cfg.RemoteAddr = nc.LocalAddr(), nc.RemoteAddr()
-	cfg.Early = early
 	cfg.Keeper = a.keeper
-	return conn.New(conn.NetTransport(nc), cfg)
+	if rw != nil {
+		cfg.Early, _ = rw.Peek(rw.Reader.Buffered())
+	}
+	c := conn.New(conn.NetTransport(nc), *cfg)
+	*cfg = conn.Config{}
+	configs.Put(cfg)
+	if rw != nil { // their 8 KiB would live as long as the handler does
+		*rw.Reader, *rw.Writer = bufio.Reader{}, bufio.Writer{}
+	}
+	return c
 }
 
 // join makes the connection known to its groups and to the middleware.

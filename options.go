@@ -36,11 +36,15 @@ type Options struct {
 	// text that an attacker can choose gives them away (CRIME, BREACH): see
 	// Message.NoCompress.
 	Compression CompressionMode
-	// CompressionThreshold is the shortest message that is compressed, in bytes; default 64.
+	// CompressionThreshold is the shortest message that is compressed, in bytes; default 128.
 	CompressionThreshold int
+	// CompressionLevel is 1, the default, to 9; more than 1 costs several times
+	// the time for a few percent.
+	CompressionLevel int
 	// CompressionWindowBits bounds the windows of both ends to 1<<bits bytes, 8
-	// to 15; default 15. With CompressionTakeover a connection keeps the client's
-	// window, and up to 20 KiB of its own.
+	// to 15; default 15 for what is sent and 13 for what is received. With
+	// CompressionTakeover a connection keeps the client's window, and up to
+	// 20 KiB for its own messages while it is active.
 	CompressionWindowBits int
 
 	ReadLimit    int64 // longest message in bytes, on the wire and unpacked; default 1 MiB
@@ -90,8 +94,17 @@ const (
 
 // policy is what an end with these options negotiates for.
 func (m CompressionMode) policy(windowBits int) deflate.Policy {
-	return deflate.Policy{Mode: deflate.Mode(m), SendBits: windowBits, ReceiveBits: windowBits}
+	p := deflate.Policy{Mode: deflate.Mode(m), SendBits: windowBits, ReceiveBits: windowBits}
+	if windowBits == 0 {
+		p.SendBits, p.ReceiveBits = deflate.MaxWindowBits, defaultReceiveBits
+	}
+	return p
 }
+
+// defaultReceiveBits asks the peer to keep to a window of 8 KiB: this end has to
+// keep what the peer may refer to, all the time, for little that 32 KiB would
+// gain.
+const defaultReceiveBits = 13
 
 // AcceptOptions are Accept's options.
 type AcceptOptions = Options
@@ -105,22 +118,21 @@ func (o *Options) logger() *slog.Logger {
 	return slog.Default()
 }
 
-// configure sets the connection's part of the options.
+// configure sets the connection's part of the options, field by field: a literal
+// would be put together on the stack first (see configs).
 func (o *Options) configure(cfg *conn.Config) {
-	*cfg = conn.Config{
-		ReadLimit:      o.ReadLimit,
-		MaxFragments:   o.MaxFragments,
-		ControlRate:    o.ControlRate,
-		PingInterval:   o.PingInterval,
-		PongTimeout:    o.PongTimeout,
-		IdleTimeout:    o.IdleTimeout,
-		MessageTimeout: o.MessageTimeout,
-		WriteTimeout:   o.WriteTimeout,
-		CloseTimeout:   o.CloseTimeout,
-		WriteQueue:     o.WriteQueue,
-		NoDeferral:     o.NoDeferral,
-
-		CompressionThreshold: o.CompressionThreshold,
-		CompressionBits:      o.CompressionWindowBits,
-	}
+	cfg.ReadLimit = o.ReadLimit
+	cfg.MaxFragments = o.MaxFragments
+	cfg.ControlRate = o.ControlRate
+	cfg.PingInterval = o.PingInterval
+	cfg.PongTimeout = o.PongTimeout
+	cfg.IdleTimeout = o.IdleTimeout
+	cfg.MessageTimeout = o.MessageTimeout
+	cfg.WriteTimeout = o.WriteTimeout
+	cfg.CloseTimeout = o.CloseTimeout
+	cfg.WriteQueue = o.WriteQueue
+	cfg.NoDeferral = o.NoDeferral
+	cfg.CompressionThreshold = o.CompressionThreshold
+	cfg.CompressionLevel = o.CompressionLevel
+	cfg.CompressionBits = o.CompressionWindowBits
 }

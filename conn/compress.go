@@ -25,7 +25,7 @@ func (p Compression) Enabled() bool { return p.ServerMaxWindowBits != 0 }
 
 // defaultThreshold is the shortest message that is compressed: a shorter one
 // gains less than the peer's work to inflate it.
-const defaultThreshold = 64
+const defaultThreshold = 128
 
 // compression is a connection's permessage-deflate.
 type compression struct {
@@ -61,7 +61,7 @@ func newCompression(cfg *Config) *compression {
 		out:       out,
 		threshold: max(limit(cfg.CompressionThreshold, defaultThreshold), 0),
 		in:        deflate.NewDecompressor(in),
-		c:         deflate.NewCompressor(out, deflate.Options{History: cfg.CompressionHistory}),
+		c:         deflate.NewCompressor(out, deflate.Options{Level: cfg.CompressionLevel, History: cfg.CompressionHistory}),
 	}
 }
 
@@ -122,6 +122,7 @@ func (c *Conn) inflated(text []byte, op wire.Opcode, last bool, err error) error
 			return c.violated(wire.ErrUTF8)
 		}
 	}
+	c.countIn(len(text), last)
 	return nil
 }
 

@@ -25,7 +25,8 @@ type Config struct {
 	Early       []byte // bytes that arrived behind the handshake; copied by New
 
 	Compression          Compression // what the handshake agreed on
-	CompressionThreshold int         // shortest message that is compressed, in bytes; default 64
+	CompressionThreshold int         // shortest message that is compressed, in bytes; default 128
+	CompressionLevel     int         // 1, the default, to 9
 	CompressionHistory   int         // bytes of earlier messages that are referred to, with context takeover; default 8 KiB
 	CompressionBits      int         // a window for this end's messages that is smaller than agreed; 8 to 15
 
@@ -109,6 +110,8 @@ type Conn struct {
 
 	// The write side has its own lock.
 	out outbound
+
+	metered atomic.Pointer[meter] // nil: no message has been read or written
 
 	cuts  interrupts
 	pings atomic.Pointer[pingState] // nil: Ping has not been called

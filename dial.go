@@ -67,8 +67,10 @@ type DialOptions struct {
 	// Compression is how far permessage-deflate (RFC 7692) is offered; default
 	// CompressionOff. For the danger in it see Options.
 	Compression CompressionMode
-	// CompressionThreshold is the shortest message that is compressed, in bytes; default 64.
+	// CompressionThreshold is the shortest message that is compressed, in bytes; default 128.
 	CompressionThreshold int
+	// CompressionLevel is 1, the default, to 9.
+	CompressionLevel int
 	// CompressionWindowBits bounds the windows of both ends to 1<<bits bytes, 8
 	// to 15, as far as the server agrees; default 15.
 	CompressionWindowBits int
@@ -318,7 +320,8 @@ func (d *dialing) upgrade(nc net.Conn, cfg conn.Config) *Conn {
 	cfg.Parent = d.parent
 	cfg.Codec = o.Codecs[cfg.Subprotocol]
 	cfg.LocalAddr, cfg.RemoteAddr = nc.LocalAddr(), nc.RemoteAddr()
-	cfg.CompressionThreshold, cfg.CompressionBits = o.CompressionThreshold, o.CompressionWindowBits
+	cfg.CompressionThreshold, cfg.CompressionLevel = o.CompressionThreshold, o.CompressionLevel
+	cfg.CompressionBits = o.CompressionWindowBits
 	cfg.ReadLimit, cfg.MaxFragments, cfg.ControlRate = o.ReadLimit, o.MaxFragments, o.ControlRate
 	cfg.PingInterval, cfg.PongTimeout, cfg.IdleTimeout = o.PingInterval, o.PongTimeout, o.IdleTimeout
 	cfg.MessageTimeout, cfg.WriteTimeout, cfg.CloseTimeout = o.MessageTimeout, o.WriteTimeout, o.CloseTimeout

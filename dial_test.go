@@ -433,8 +433,10 @@ func TestDialCompression(t *testing.T) {
 	}{
 		{off, takeover, 0, ""},
 		{takeover, off, 0, ""},
-		{takeover, takeover, 0, "permessage-deflate"},
-		{alone, takeover, 0, "permessage-deflate; server_no_context_takeover; client_no_context_takeover"},
+		// Without a setting each end asks the other to keep to a window of 8 KiB.
+		{takeover, takeover, 0, "permessage-deflate; server_max_window_bits=13; client_max_window_bits=13"},
+		{alone, takeover, 0, "permessage-deflate; server_no_context_takeover; client_no_context_takeover; " +
+			"server_max_window_bits=13; client_max_window_bits=13"},
 		{takeover, takeover, 10, "permessage-deflate; server_max_window_bits=10; client_max_window_bits=10"},
 	}
 	for _, tt := range tests {

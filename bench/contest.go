@@ -30,6 +30,9 @@ const (
 	LoadTime Metric = "CPU of the load"        // nanoseconds a message
 )
 
+// metrics are all of them, in the order of the report.
+var metrics = []Metric{CPU, Allocs, Calls, Wire, Opened, Spoken, Garbage, LoadTime}
+
 // A contestant is a server, or for Clients a client, in one workload.
 type contestant struct {
 	name    string

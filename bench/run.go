@@ -89,7 +89,10 @@ func (x *contestant) failed() bool { return x.err != nil && !errors.Is(x.err, pr
 func writeReport(w io.Writer, o *options, all []*contest) error {
 	writeHead(w, o)
 	for _, title := range titles(all) {
-		for _, m := range []Metric{CPU, Allocs, Calls, Wire, Opened, Spoken, Garbage} {
+		for _, m := range metrics {
+			if m == LoadTime {
+				continue // in the samples only: it says how the load generator did
+			}
 			if t := table(o, all, title, m); len(t.Rows) > 0 {
 				if err := t.Write(w); err != nil {
 					return err
@@ -198,7 +201,11 @@ func writeJSON(path string, all []*contest) error {
 	var entries []entry
 	for _, c := range all {
 		for _, x := range c.contestants {
-			for m, samples := range x.samples {
+			for _, m := range metrics {
+				samples := x.samples[m]
+				if samples == nil {
+					continue
+				}
 				e := entry{Workload: c.Name, Name: x.name, Metric: m, Median: report.Median(samples)}
 				for _, s := range samples {
 					e.Samples = append(e.Samples, nullable(s))

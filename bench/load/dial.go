@@ -113,6 +113,22 @@ func handshake(rw io.ReadWriter, spec Spec) (extension, error) {
 	return checkResponse(string(buf), spec)
 }
 
+// awaitPong pings the server and waits for the answer: a server that reads has seen the connection opened.
+func awaitPong(rw io.ReadWriter) error {
+	want := []byte{0x8a, 0} // without payload: not every library sends that back
+	if _, err := rw.Write(appendFrame(nil, 9, false, nil, 0x01020304)); err != nil {
+		return err
+	}
+	got := make([]byte, len(want))
+	if _, err := io.ReadFull(rw, got); err != nil {
+		return fmt.Errorf("waiting for a pong: %w", err)
+	}
+	if !bytes.Equal(got, want) {
+		return fmt.Errorf("%x where a pong was expected", got)
+	}
+	return nil
+}
+
 func request(spec Spec) string {
 	offer := ""
 	if spec.Deflate {

@@ -40,10 +40,20 @@ func (l *idlers) open(i int) (extension, error) {
 	if err != nil {
 		return extension{}, err
 	}
-	if l.conns[i], err = l.secure(s); err != nil {
+	c, err := l.secure(s)
+	if err != nil {
 		return extension{}, err
 	}
+	l.conns[i] = c
 	return handshake(l.conns[i], l.spec)
+}
+
+func (l *idlers) close() {
+	for _, c := range l.conns {
+		if c != nil {
+			c.Close()
+		}
+	}
 }
 
 // inParallel calls f for from to end-1 from a few goroutines, and returns the first error of each.

@@ -33,46 +33,58 @@ type conn struct {
 	wait bool   // epoll has been asked to tell when it takes more
 }
 
-func newLoop(spec Spec) (*loop, error) {
-	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
-	if err != nil {
-		return nil, err
+func newLoop(spec Spec) *loop {
+	return &loop{spec: spec, epoll: -1, byFD: map[int32]*conn{}, buf: make([]byte, 256<<10)}
+}
+
+// connect opens the connections. The first one tells what the server agrees to, and so what will be said.
+func (l *loop) connect() (err error) {
+	if l.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return err
 	}
-	l := &loop{spec: spec, epoll: epoll, byFD: map[int32]*conn{}, buf: make([]byte, 256<<10)}
 	var first extension
-	for i := range spec.Conns {
+	for i := range l.spec.Conns {
 		ext, err := l.open(i)
-		if err != nil {
-			return nil, fmt.Errorf("connection %d: %w", i, err)
-		}
-		if i == 0 {
+		if err == nil && i == 0 {
 			first = ext
-			if l.script, err = newScript(spec, ext); err != nil {
-				return nil, err
-			}
+			l.script, err = newScript(l.spec, ext)
 		}
-		if ext != first {
-			return nil, fmt.Errorf("connection %d: agreed on %+v, the first one on %+v", i, ext, first)
+		if err == nil && ext != first {
+			err = fmt.Errorf("agreed on %+v, the first one on %+v", ext, first)
+		}
+		if err != nil {
+			return fmt.Errorf("connection %d: %w", i, err)
 		}
 		l.conns[i].script = l.script
 	}
-	return l, nil
+	return nil
 }
 
-func (l *loop) open(i int) (extension, error) {
+func (l *loop) close() {
+	for _, c := range l.conns {
+		unix.Close(c.fd)
+	}
+	unix.Close(l.epoll)
+}
+
+func (l *loop) open(i int) (ext extension, err error) {
 	s, err := dial(l.spec.Addr, i)
 	if err != nil {
-		return extension{}, err
+		return ext, err
 	}
-	var ext extension
+	c := &conn{listener: listener{raw: l.spec.Raw}, fd: int(s)}
+	l.conns = append(l.conns, c)
+	l.byFD[int32(s)] = c
 	if !l.spec.Raw {
 		if ext, err = handshake(s, l.spec); err != nil {
 			return ext, err
 		}
 	}
-	c := &conn{listener: listener{raw: l.spec.Raw}, fd: int(s)}
-	l.conns = append(l.conns, c)
-	l.byFD[int32(s)] = c
+	if l.spec.Kind == Fan {
+		if err := awaitPong(s); err != nil {
+			return ext, err
+		}
+	}
 	if err := unix.SetNonblock(c.fd, true); err != nil {
 		return ext, err
 	}

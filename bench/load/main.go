@@ -16,30 +16,24 @@ import (
 //	connect        Idle: open the connections
 //	message        Idle: one message and its reply on each of them
 func Main(spec Spec, r io.Reader, w io.Writer) error {
-	commands, err := commands(spec)
-	if err != nil {
-		return err
-	}
-	return proc.Answer(r, w, "", commands)
-}
-
-func commands(spec Spec) (proc.Commands, error) {
 	switch spec.Kind {
 	case Idle:
 		l := &idlers{spec: spec}
-		return proc.Commands{
+		defer l.close()
+		return proc.Answer(r, w, "", proc.Commands{
 			"connect": func(string) (string, error) { return "done", l.connect() },
 			"message": func(string) (string, error) { return "done", l.message() },
-		}, nil
+		})
 	case Upgrade:
 		u := &upgrader{spec: spec}
-		return proc.Commands{"run": Timed(u.run)}, nil
+		return proc.Answer(r, w, "", proc.Commands{"run": Timed(u.run)})
 	}
-	l, err := newLoop(spec)
-	if err != nil {
-		return nil, err
+	l := newLoop(spec)
+	defer l.close()
+	if err := l.connect(); err != nil {
+		return err
 	}
-	return proc.Commands{"run": Timed(l.run)}, nil
+	return proc.Answer(r, w, "", proc.Commands{"run": Timed(l.run)})
 }
 
 // Timed makes a command of run: its argument is the window's length, its answer the Result.

@@ -4,6 +4,7 @@ package peer
 
 import (
 	"bytes"
+	"io"
 	"net/http"
 	"sync"
 
@@ -15,26 +16,67 @@ var gorilla = Server{
 	Role:  Peer,
 	About: "gorilla/websocket: NextReader into a kept buffer, WriteMessage, write buffer pool",
 	Modes: map[Mode]Maker{
-		Echo:      onHTTP(gorillaEcho),
-		Text:      onHTTP(gorillaEcho),
-		Stack:     onHTTP(gorillaEcho),
-		Deflate:   onHTTP(gorillaEcho),
-		Writers:   onHTTP(gorillaWriters),
-		Broadcast: onHTTP(gorillaBroadcast),
-		Prepared:  onHTTP(gorillaPrepared),
+		Echo:      onGorilla(gorillaEcho),
+		Text:      onGorilla(gorillaEcho),
+		Stack:     onGorilla(gorillaEcho),
+		Deflate:   onGorilla(gorillaEcho),
+		Writers:   onGorilla(gorillaWriters),
+		Broadcast: onGorilla(gorillaBroadcast),
+		Prepared: onGorilla(func(cfg Config) func(*websocket.Conn) gorillaFunc {
+			return gorillaPrepared(cfg, websocket.NewPreparedMessage, (*websocket.Conn).WritePreparedMessage)
+		}),
 	},
 }
 
-func gorillaEcho(cfg Config) http.HandlerFunc {
-	return gorillaHandler(cfg, func(c *websocket.Conn) gorillaFunc {
-		return func(t int, p []byte) bool {
-			return cfg.handle(t == websocket.TextMessage, p) && c.WriteMessage(t, p) == nil
+// onGorilla makes a mode of a function that is called with each connection and returns what handles its messages.
+func onGorilla(open func(Config) func(*websocket.Conn) gorillaFunc) Maker {
+	return onHTTP(func(cfg Config) http.HandlerFunc {
+		up := websocket.Upgrader{WriteBufferPool: &sync.Pool{}, EnableCompression: cfg.Mode == Deflate}
+		opened := open(cfg)
+		return func(w http.ResponseWriter, r *http.Request) {
+			c, err := up.Upgrade(w, r, nil)
+			if err != nil {
+				return
+			}
+			gorillaServe(c, opened(c))
 		}
 	})
 }
 
-func gorillaWriters(cfg Config) http.HandlerFunc {
-	return gorillaHandler(cfg, func(c *websocket.Conn) gorillaFunc {
+// gorillaLike is what the connections of gorilla/websocket and of its fork for fasthttp have in common.
+type gorillaLike interface {
+	comparable
+	NextReader() (int, io.Reader, error)
+	WriteMessage(t int, p []byte) error
+	Close() error
+}
+
+// gorillaFunc handles a message; false ends the connection.
+type gorillaFunc func(t int, p []byte) bool
+
+func gorillaServe[C gorillaLike](c C, message gorillaFunc) {
+	defer c.Close()
+	for buf := new(bytes.Buffer); ; buf.Reset() {
+		t, r, err := c.NextReader()
+		if err != nil {
+			return
+		}
+		if _, err := buf.ReadFrom(r); err != nil || !message(t, buf.Bytes()) {
+			return
+		}
+	}
+}
+
+func gorillaEcho[C gorillaLike](cfg Config) func(C) gorillaFunc {
+	return func(c C) gorillaFunc {
+		return func(t int, p []byte) bool {
+			return cfg.handle(t == websocket.TextMessage, p) && c.WriteMessage(t, p) == nil
+		}
+	}
+}
+
+func gorillaWriters[C gorillaLike](Config) func(C) gorillaFunc {
+	return func(c C) gorillaFunc {
 		var mu sync.Mutex // the library wants one writer at a time
 		return func(t int, p []byte) bool {
 			writeFromMany(func() error {
@@ -44,59 +86,35 @@ func gorillaWriters(cfg Config) http.HandlerFunc {
 			})
 			return true
 		}
-	})
+	}
 }
 
-func gorillaBroadcast(cfg Config) http.HandlerFunc {
-	var members room[*websocket.Conn]
-	return gorillaHandler(cfg, func(c *websocket.Conn) gorillaFunc {
+func gorillaBroadcast[C gorillaLike](cfg Config) func(C) gorillaFunc {
+	var members room[C]
+	return func(c C) gorillaFunc {
 		members.join(c)
 		return func(t int, p []byte) bool {
 			for _, m := range burst(p, cfg.Burst) {
-				members.each(func(c *websocket.Conn) error { return c.WriteMessage(t, m) })
+				members.each(func(c C) error { return c.WriteMessage(t, m) })
 			}
 			return true
 		}
-	})
+	}
 }
 
-func gorillaPrepared(cfg Config) http.HandlerFunc {
-	var members room[*websocket.Conn]
-	return gorillaHandler(cfg, func(c *websocket.Conn) gorillaFunc {
+func gorillaPrepared[C gorillaLike, P any](cfg Config, prepare func(int, []byte) (P, error), write func(C, P) error) func(C) gorillaFunc {
+	var members room[C]
+	return func(c C) gorillaFunc {
 		members.join(c)
 		return func(t int, p []byte) bool {
 			for _, m := range burst(p, cfg.Burst) {
-				prepared, err := websocket.NewPreparedMessage(t, m)
+				prepared, err := prepare(t, m)
 				if err != nil {
 					return false
 				}
-				members.each(func(c *websocket.Conn) error { return c.WritePreparedMessage(prepared) })
+				members.each(func(c C) error { return write(c, prepared) })
 			}
 			return true
-		}
-	})
-}
-
-// gorillaFunc handles a message; false ends the connection.
-type gorillaFunc func(t int, p []byte) bool
-
-func gorillaHandler(cfg Config, open func(*websocket.Conn) gorillaFunc) http.HandlerFunc {
-	up := websocket.Upgrader{WriteBufferPool: &sync.Pool{}, EnableCompression: cfg.Mode == Deflate}
-	return func(w http.ResponseWriter, r *http.Request) {
-		c, err := up.Upgrade(w, r, nil)
-		if err != nil {
-			return
-		}
-		defer c.Close()
-		message := open(c)
-		for buf := new(bytes.Buffer); ; buf.Reset() {
-			t, rd, err := c.NextReader()
-			if err != nil {
-				return
-			}
-			if _, err := buf.ReadFrom(rd); err != nil || !message(t, buf.Bytes()) {
-				return
-			}
 		}
 	}
 }

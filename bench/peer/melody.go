@@ -23,14 +23,15 @@ var melodyServer = Server{
 func melodyEcho(cfg Config) http.HandlerFunc {
 	m := melody.New()
 	m.HandleMessage(func(s *melody.Session, p []byte) {
-		if cfg.handle(true, p) {
-			s.Write(p)
+		if !cfg.handle(true, p) {
+			s.Close()
+			return
 		}
+		s.Write(p)
 	})
 	m.HandleMessageBinary(func(s *melody.Session, p []byte) {
-		if cfg.handle(false, p) {
-			s.WriteBinary(p)
-		}
+		cfg.handle(false, p)
+		s.WriteBinary(p)
 	})
 	return melodyHandler(m)
 }

@@ -259,12 +259,8 @@ func (c *Conn) parse() (wire.Event, error) {
 
 // fill reads what has arrived into the empty buffer, waiting for it if nothing has.
 func (c *Conn) fill(ctx context.Context) error {
-	if err := c.over(); err != nil {
+	if err := c.beforeRead(ctx); err != nil {
 		return err
-	}
-	c.flushDeferred()
-	if !c.mayRead() {
-		return errNotReady
 	}
 	var n int
 	var err error
@@ -277,6 +273,22 @@ func (c *Conn) fill(ctx context.Context) error {
 		return nil
 	}
 	return c.readFailed(ctx, err)
+}
+
+// beforeRead sees to what comes before every read. ctx is looked at here, too,
+// because with a peer that floods no read ever waits.
+func (c *Conn) beforeRead(ctx context.Context) error {
+	if err := c.over(); err != nil {
+		return err
+	}
+	c.flushDeferred()
+	if !c.mayRead() {
+		return errNotReady
+	}
+	if done := ctx.Done(); done != nil && done != c.done && ctx.Err() != nil {
+		return c.gaveUp("read", ctx.Err())
+	}
+	return nil
 }
 
 // mayRead reports whether an attempt to read makes sense: always, but for an
@@ -296,12 +308,8 @@ func (c *Conn) mayRead() bool {
 // fillDirect reads payload that the parser lacks straight into p, and returns it
 // as the next piece.
 func (c *Conn) fillDirect(ctx context.Context, p []byte) (wire.Event, error) {
-	if err := c.over(); err != nil {
+	if err := c.beforeRead(ctx); err != nil {
 		return wire.Event{}, err
-	}
-	c.flushDeferred()
-	if !c.mayRead() {
-		return wire.Event{}, errNotReady
 	}
 	p = p[:min(int64(len(p)), c.in.parser.Remaining(), maxRead)]
 	var n int

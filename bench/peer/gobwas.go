@@ -32,8 +32,9 @@ var gobwas = Server{
 // gobwasConn is what a user of the library writes around a connection.
 type gobwasConn struct {
 	net.Conn
-	r *bufio.Reader
-	w *bufio.Writer
+	r  *bufio.Reader
+	w  *bufio.Writer
+	mu sync.Mutex // guards w where not only the reader writes
 }
 
 func (c *gobwasConn) write(op ws.OpCode, p []byte) error {
@@ -45,6 +46,8 @@ func (c *gobwasConn) write(op ws.OpCode, p []byte) error {
 }
 
 func (c *gobwasConn) send(op ws.OpCode, p []byte) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if err := c.write(op, p); err != nil {
 		return err
 	}
@@ -86,13 +89,8 @@ func gobwasEcho(cfg Config) http.HandlerFunc {
 
 func gobwasWriters(cfg Config) http.HandlerFunc {
 	return gobwasHandler(func(c *gobwasConn) gobwasFunc {
-		var mu sync.Mutex
 		return func(op ws.OpCode, p []byte) bool {
-			writeFromMany(func() error {
-				mu.Lock()
-				defer mu.Unlock()
-				return c.send(op, p)
-			})
+			writeFromMany(func() error { return c.send(op, p) })
 			return true
 		}
 	})
@@ -122,6 +120,8 @@ func gobwasPrepared(cfg Config) http.HandlerFunc {
 					return false
 				}
 				members.each(func(c *gobwasConn) error {
+					c.mu.Lock()
+					defer c.mu.Unlock()
 					_, err := c.Write(frame)
 					return err
 				})
@@ -140,7 +140,7 @@ func gobwasHandler(open func(*gobwasConn) gobwasFunc) http.HandlerFunc {
 		if err != nil {
 			return
 		}
-		c := &gobwasConn{conn, bufio.NewReader(conn), bufio.NewWriter(conn)}
+		c := &gobwasConn{Conn: conn, r: bufio.NewReader(conn), w: bufio.NewWriter(conn)}
 		go c.serve(open(c))
 	}
 }
@@ -181,7 +181,7 @@ var gobwasClient = Client{
 		if r == nil {
 			r = bufio.NewReader(conn)
 		}
-		return &gobwasSession{gobwasConn: gobwasConn{conn, r, bufio.NewWriter(conn)}}, nil
+		return &gobwasSession{gobwasConn: gobwasConn{Conn: conn, r: r, w: bufio.NewWriter(conn)}}, nil
 	},
 }
 

@@ -206,7 +206,7 @@ func newCodec(ours, theirs side) (*deflateCodec, error) {
 	}
 	var err error
 	if ours.bits == 0 || ours.bits == 15 {
-		c.out, err = flate.NewWriter(&c.compressed, flate.DefaultCompression)
+		c.out, err = flate.NewWriter(&c.compressed, flate.BestSpeed)
 	} else {
 		c.out, err = windowed.NewWriterWindow(&c.compressed, 1<<ours.bits)
 	}

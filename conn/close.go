@@ -114,6 +114,7 @@ func (c *Conn) CloseCause(code StatusCode, reason string, cause error) {
 
 // violated ends the connection because of what the peer has sent.
 func (c *Conn) violated(err *wire.Error) error {
+	c.metered.Load().publish()
 	switch err {
 	case wire.ErrTooBig:
 		return c.refuse(StatusTooBig, ErrReadLimit)
@@ -149,6 +150,7 @@ func (c *Conn) peerClosed(p []byte) error {
 	if bad != nil {
 		return c.violated(bad)
 	}
+	c.metered.Load().publish() // those who are told of the end want to know all
 	first := !c.sendClose(StatusCode(code), "")
 	c.out.mu.Lock()
 	sent, idle := c.out.sent, !c.out.busy
@@ -244,7 +246,7 @@ func (c *Conn) Close(ctx context.Context, code StatusCode, reason string) error 
 
 // awaitClose reads until the peer's close frame, or lets the one read who does.
 func (c *Conn) awaitClose(ctx context.Context) error {
-	if ctx.Err() == nil && c.reading.acquire(ctx, c.done) == nil {
+	if ctx.Err() == nil && c.reading.acquire(ctx, c.ctx.Done()) == nil {
 		c.in.stream = nil
 		for err := error(nil); err == nil; {
 			_, err = c.nextPiece(ctx)

@@ -148,7 +148,7 @@ func (c *Conn) lockReads(ctx context.Context) error {
 	if c.reading.tryAcquire() {
 		return nil
 	}
-	if err := c.reading.acquire(ctx, c.done); err != nil {
+	if err := c.reading.acquire(ctx, c.ctx.Done()); err != nil {
 		return c.gaveUp("read", err)
 	}
 	return nil
@@ -227,6 +227,9 @@ func (c *Conn) nextPiece(ctx context.Context) (wire.Event, error) {
 		case err != nil:
 			return ev, err
 		case ev.Kind == wire.Piece:
+			if !ev.RSV1 { // else its length is known when it is inflated
+				c.countIn(len(ev.Data), ev.Last)
+			}
 			return ev, nil
 		case ev.Kind == wire.Control:
 			err = c.control(ev)
@@ -285,7 +288,7 @@ func (c *Conn) beforeRead(ctx context.Context) error {
 	if !c.mayRead() {
 		return errNotReady
 	}
-	if done := ctx.Done(); done != nil && done != c.done && ctx.Err() != nil {
+	if ctx != c.ctx && ctx.Err() != nil {
 		return c.gaveUp("read", ctx.Err())
 	}
 	return nil
@@ -331,6 +334,7 @@ func (c *Conn) fillDirect(ctx context.Context, p []byte) (wire.Event, error) {
 	if broken != nil {
 		return ev, c.violated(broken)
 	}
+	c.countIn(len(ev.Data), ev.Last)
 	return ev, nil
 }
 
@@ -368,6 +372,7 @@ func (c *Conn) fillWaiting(ctx context.Context) (int, error) {
 func (c *Conn) awaitRead(ctx context.Context) (*interrupt, error) {
 	cut, err := c.beginRead(ctx)
 	if err == nil {
+		c.metered.Load().publish()
 		c.watch.waiting(&c.in.parser)
 	}
 	return cut, err

@@ -52,6 +52,7 @@ func (c *Conn) WriteMessage(ctx context.Context, m Message) error {
 	} else {
 		c.out.buf = c.appendFrame(pool.Grow(c.out.buf, n), header(m, true), m.Data)
 	}
+	c.countOut(len(m.Data))
 	return c.commit(ctx, n)
 }
 
@@ -124,6 +125,9 @@ func (c *Conn) writeLong(ctx context.Context, m Message) error {
 		h.Fin = len(rest) == 0
 		if err := c.writeFragment(ctx, h, p, rest, compressed); err != nil {
 			return err
+		}
+		if h.Fin {
+			c.countOut(len(m.Data))
 		}
 		h = wire.Header{Opcode: wire.Continuation}
 	}

@@ -27,7 +27,7 @@ func (c *Conn) Writer(ctx context.Context, t MessageType) (io.WriteCloser, error
 		return nil, err
 	}
 	w := &messageWriter{c: c, ctx: ctx, op: wire.Opcode(t)}
-	if done := ctx.Done(); done != nil && done != c.done {
+	if c.watchable(ctx) != nil {
 		w.stop = context.AfterFunc(ctx, func() { c.fail(ErrWriteCut) })
 	}
 	return w, nil
@@ -40,6 +40,7 @@ type messageWriter struct {
 	stop   func() bool // of the watch on ctx
 	op     wire.Opcode // of the next fragment
 	buf    []byte
+	total  int // ever written
 	closed bool
 
 	compressed bool
@@ -52,6 +53,7 @@ func (w *messageWriter) Write(p []byte) (int, error) {
 		return 0, errWriterClosed
 	}
 	total := len(p)
+	w.total += total
 	for len(p) > 0 {
 		if w.buf == nil {
 			w.buf = pool.Get(min(len(p), maxCopied))
@@ -81,6 +83,9 @@ func (w *messageWriter) Close() error {
 	}
 	c := w.c
 	c.out.mu.Lock()
+	if err == nil {
+		c.countOut(w.total)
+	}
 	c.out.endMessage()
 	c.out.mu.Unlock()
 	return err

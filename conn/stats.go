@@ -1,0 +1,80 @@
+package conn
+
+import "sync/atomic"
+
+// Traffic counts the data messages of one direction.
+type Traffic struct {
+	Messages int64 // whole ones
+	Bytes    int64 // of their payload, as the application sees it
+}
+
+// Stats are a connection's figures at one time.
+type Stats struct {
+	In, Out Traffic // out: what was accepted
+	Queued  int64   // bytes that were accepted and that the kernel has not taken yet
+}
+
+// Stats returns the connection's figures. What a read has taken since it last
+// waited may be missing while it is under way.
+func (c *Conn) Stats() Stats {
+	m := c.meter()
+	var s Stats
+	if c.reading.tryAcquire() {
+		m.publish()
+		c.reading.release()
+	}
+	s.In = Traffic{Messages: m.messages.Load(), Bytes: m.bytes.Load()}
+	c.out.mu.Lock()
+	s.Out = m.out
+	if !c.out.gone {
+		s.Queued = c.out.accepted - c.out.written
+	}
+	c.out.mu.Unlock()
+	return s
+}
+
+// meter counts a connection's traffic. It is made with the first message.
+//
+// The read side counts in plain memory and publishes before it waits, when
+// nobody minds the time.
+type meter struct {
+	in   Traffic // guarded by Conn.reading
+	part int64   // of the message that is being read; as in
+	out  Traffic // guarded by outbound.mu
+
+	messages, bytes atomic.Int64 // what others know of in
+}
+
+func (c *Conn) meter() *meter {
+	if m := c.metered.Load(); m != nil {
+		return m
+	}
+	c.metered.CompareAndSwap(nil, new(meter))
+	return c.metered.Load()
+}
+
+// publish is called by whoever holds the read side. It does nothing for nil.
+func (m *meter) publish() {
+	if m != nil && m.messages.Load() != m.in.Messages {
+		m.messages.Store(m.in.Messages)
+		m.bytes.Store(m.in.Bytes)
+	}
+}
+
+// countIn counts a piece of a message; the caller holds the read side.
+func (c *Conn) countIn(n int, last bool) {
+	m := c.meter()
+	m.part += int64(n)
+	if last {
+		m.in.Messages++
+		m.in.Bytes += m.part
+		m.part = 0
+	}
+}
+
+// countOut counts a message; the caller holds out.mu.
+func (c *Conn) countOut(n int) {
+	m := c.meter()
+	m.out.Messages++
+	m.out.Bytes += int64(n)
+}

@@ -1,0 +1,72 @@
+# The checks that a change has to pass. CI calls these targets (.ci/run) and no
+# others; `make` runs those that take a minute.
+
+.DEFAULT_GOAL := check
+.PHONY: check test race vet format lint modules interop bench fuzz cover vuln
+
+GOLANGCI := v2.15.0
+FUZZTIME := 10s
+# Systems other than this one that the code has to compile for.
+SYSTEMS  := linux/arm64 darwin/arm64 windows/amd64
+# Nested modules: what they need, users don't download.
+NESTED   := $(patsubst %/go.mod,%,$(shell git ls-files '*/go.mod'))
+
+check: test vet format lint
+
+test:
+	go test ./...
+
+race:
+	go test -race -shuffle=on ./...
+
+vet:
+	go vet ./...
+	for s in $(SYSTEMS); do GOOS=$${s%/*} GOARCH=$${s#*/} go vet ./... || exit 1; done
+
+format:
+	test -z "$$(git ls-files '*.go' | xargs gofmt -l | tee /dev/stderr)"
+
+# golangci-lint brings staticcheck with it.
+lint: .cache/golangci-lint-$(GOLANGCI)
+	for m in . $(NESTED); do echo "lint $$m"; (cd $$m && $(CURDIR)/$< run ./...) || exit 1; done
+
+.cache/golangci-lint-$(GOLANGCI):
+	GOBIN=$(CURDIR)/.cache go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI)
+	mv .cache/golangci-lint $@
+
+# All nested modules but interop, which needs its peers.
+modules:
+	for m in $(filter-out interop,$(NESTED)); do echo "module $$m"; (cd $$m && go vet ./... && go test ./...) || exit 1; done
+
+# Other implementations' clients and servers; those that are missing are skipped.
+interop: interop/node_modules
+	cd interop && go vet ./... && go test -count=1 ./...
+
+interop/node_modules: interop/package-lock.json
+	cd interop && npm ci --no-audit --no-fund
+	touch $@
+
+# A few seconds of the benchmarks, to see that they run.
+bench:
+	cd bench && go run . -quick
+
+# Every fuzz target for FUZZTIME. Their seeds are a part of test.
+fuzz:
+	git grep -lE '^func Fuzz' -- '*_test.go' | xargs -n1 dirname | sort -u | while read -r d; do \
+		for f in $$(cd $$d && go test -list '^Fuzz' . | grep '^Fuzz'); do \
+			(cd $$d && go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) .) || exit 1; \
+		done; \
+	done
+
+# How much of each package the tests of all packages execute, and where that is
+# less than it should be. (Of the examples, nobody calls main.)
+cover:
+	rm -rf .cache/cover && mkdir -p .cache/cover
+	go test -count=1 -cover -coverpkg=./... ./... -args -test.gocoverdir=$(CURDIR)/.cache/cover
+	go tool covdata percent -i=.cache/cover | sort | awk '{ \
+		goal = $$1 ~ "/(conn|internal/wire)$$" ? 95 : $$1 ~ "/examples/" ? 0 : 85; \
+		printf "%6.1f %%  %s%s\n", $$3, $$1, $$3 + 0 < goal ? "  (below " goal " %)" : "" }'
+
+# Needs the Internet, which CI has not.
+vuln:
+	go run golang.org/x/vuln/cmd/govulncheck@latest ./...

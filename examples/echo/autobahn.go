@@ -35,7 +35,7 @@ func caseCount(ctx context.Context, server string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer c.Close(ctx, ws.StatusNormal, "")
+	defer c.CloseNow()
 	return ws.Receive[int](ctx, c)
 }
 

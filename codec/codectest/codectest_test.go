@@ -1,0 +1,12 @@
+package codectest_test
+
+import (
+	"testing"
+
+	"github.com/tidewire/ws/codec"
+	"github.com/tidewire/ws/codec/codectest"
+)
+
+func TestJSON(t *testing.T) {
+	codectest.Test(t, codec.JSON, nil, "text", 7, []string{"a", ""}, map[string]int{"a": 1}, struct{ A, B int }{1, 2}, true)
+}

@@ -45,7 +45,7 @@ func (w *writer) stop() {
 
 // drain waits until all that is queued has been written, or failed to be, but not longer than limit.
 func (w *writer) drain(limit time.Duration) {
-	w.conn.SetWriteDeadline(time.Now().Add(limit))
+	_ = w.conn.SetWriteDeadline(time.Now().Add(limit))
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for (w.busy || len(w.pending) > 0) && !w.stopped {

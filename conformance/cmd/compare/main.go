@@ -1,6 +1,6 @@
 // Command compare runs the suite against several libraries, as servers and as clients, and prints a Markdown table.
 //
-//	go run ./cmd/compare -scale 10 -readme README.md
+//	go run ./cmd/compare -scale 100 -patience 5 -readme README.md
 //
 // It says nothing about how the libraries could be used: each echoes in the way that its documentation shows.
 package main

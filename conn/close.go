@@ -114,7 +114,7 @@ func (c *Conn) CloseCause(code StatusCode, reason string, cause error) {
 
 // violated ends the connection because of what the peer has sent.
 func (c *Conn) violated(err *wire.Error) error {
-	c.metered.Load().publish()
+	c.publish()
 	switch err {
 	case wire.ErrTooBig:
 		return c.refuse(StatusTooBig, ErrReadLimit)
@@ -150,7 +150,7 @@ func (c *Conn) peerClosed(p []byte) error {
 	if bad != nil {
 		return c.violated(bad)
 	}
-	c.metered.Load().publish() // those who are told of the end want to know all
+	c.publish() // those who are told of the end want to know all
 	first := !c.sendClose(StatusCode(code), "")
 	c.out.mu.Lock()
 	sent, idle := c.out.sent, !c.out.busy

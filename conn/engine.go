@@ -67,7 +67,7 @@ func (c *Conn) stepReady(s *step) error {
 	err := c.readStep(c.ctx, s)
 	c.in.nowait = false
 	if err == errNotReady {
-		c.metered.Load().publish()
+		c.publish()
 		c.watch.waiting(&c.in.parser)
 	}
 	c.unlockReads()

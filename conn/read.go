@@ -372,7 +372,7 @@ func (c *Conn) fillWaiting(ctx context.Context) (int, error) {
 func (c *Conn) awaitRead(ctx context.Context) (*interrupt, error) {
 	cut, err := c.beginRead(ctx)
 	if err == nil {
-		c.metered.Load().publish()
+		c.publish()
 		c.watch.waiting(&c.in.parser)
 	}
 	return cut, err

@@ -4,8 +4,8 @@ import "sync/atomic"
 
 // Traffic counts the data messages of one direction.
 type Traffic struct {
-	Messages int64 // whole ones
-	Bytes    int64 // of their payload, as the application sees it
+	Messages int64
+	Bytes    int64 // of payload, as the application sees it
 }
 
 // Stats are a connection's figures at one time.
@@ -17,12 +17,12 @@ type Stats struct {
 // Stats returns the connection's figures. What a read has taken since it last
 // waited may be missing while it is under way.
 func (c *Conn) Stats() Stats {
-	m := c.meter()
-	var s Stats
 	if c.reading.tryAcquire() {
-		m.publish()
+		c.publish()
 		c.reading.release()
 	}
+	m := c.meter()
+	var s Stats
 	s.In = Traffic{Messages: m.messages.Load(), Bytes: m.bytes.Load()}
 	c.out.mu.Lock()
 	s.Out = m.out
@@ -33,14 +33,12 @@ func (c *Conn) Stats() Stats {
 	return s
 }
 
-// meter counts a connection's traffic. It is made with the first message.
-//
-// The read side counts in plain memory and publishes before it waits, when
-// nobody minds the time.
+// meter counts a connection's traffic. It is made with the first message. The
+// read side counts in plain memory and publishes before it waits, when nobody
+// minds the time.
 type meter struct {
-	in   Traffic // guarded by Conn.reading
-	part int64   // of the message that is being read; as in
-	out  Traffic // guarded by outbound.mu
+	in  Traffic // guarded by Conn.reading
+	out Traffic // guarded by outbound.mu
 
 	messages, bytes atomic.Int64 // what others know of in
 }
@@ -53,28 +51,38 @@ func (c *Conn) meter() *meter {
 	return c.metered.Load()
 }
 
-// publish is called by whoever holds the read side. It does nothing for nil.
-func (m *meter) publish() {
-	if m != nil && m.messages.Load() != m.in.Messages {
+// publish is called by whoever holds the read side.
+func (c *Conn) publish() {
+	m := c.metered.Load()
+	if m == nil {
+		return
+	}
+	if m.messages.Load() != m.in.Messages {
 		m.messages.Store(m.in.Messages)
+	}
+	if m.bytes.Load() != m.in.Bytes {
 		m.bytes.Store(m.in.Bytes)
 	}
 }
 
 // countIn counts a piece of a message; the caller holds the read side.
 func (c *Conn) countIn(n int, last bool) {
-	m := c.meter()
-	m.part += int64(n)
+	m := c.metered.Load()
+	if m == nil {
+		m = c.meter()
+	}
+	m.in.Bytes += int64(n)
 	if last {
 		m.in.Messages++
-		m.in.Bytes += m.part
-		m.part = 0
 	}
 }
 
 // countOut counts a message; the caller holds out.mu.
 func (c *Conn) countOut(n int) {
-	m := c.meter()
-	m.out.Messages++
+	m := c.metered.Load()
+	if m == nil {
+		m = c.meter()
+	}
 	m.out.Bytes += int64(n)
+	m.out.Messages++
 }

@@ -241,7 +241,11 @@ const statusUnauthorized StatusCode = 3000
 // over is the end of what join began.
 func (a *acceptance) over(c *Conn, rec *upgrade.Record) {
 	a.leave(c)
-	rec.End(upgrade.End{Cause: context.Cause(c.Context())})
+	if rec == nil {
+		return
+	}
+	stats := c.Stats()
+	rec.End(upgrade.End{Cause: context.Cause(c.Context()), In: upgrade.Traffic(stats.In), Out: upgrade.Traffic(stats.Out)})
 }
 
 func (a *acceptance) leave(c *Conn) {

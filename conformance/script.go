@@ -26,6 +26,9 @@ type script struct {
 	deflate *deflateTest
 }
 
+// closesEarly reports whether the suite closes the connection as soon as the outcome is known.
+func (sc *script) closesEarly() bool { return sc.close.byUs && !sc.hold || sc.tolerated }
+
 // seconds are the suite's own, see Options.Second.
 type seconds float64
 
@@ -50,7 +53,7 @@ type outcome struct {
 // closing is how a connection should end.
 type closing struct {
 	byUs    bool     // the suite sends the first close frame
-	codes   []uint16 // what the peer's close frame may say, if it has a code; the first one is what the suite sends
+	codes   []uint16 // what the peer's close frame may say, if it has a code
 	clean   bool     // the closing handshake must be complete and the server must end the TCP connection
 	byFatal bool     // if the peer did not fail the connection, that fails the case
 }

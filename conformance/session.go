@@ -75,8 +75,8 @@ func (s *session) runPhases(sc *script) {
 	}
 	s.send(sc.phases[len(sc.phases)-1].send)
 	s.readUntil(s.clock.limit(sc.limit), func() bool {
-		if s.open() && sc.close.byUs && !sc.hold && s.decided(sc) {
-			s.sendClose(sc.close.codes[0])
+		if s.open() && sc.closesEarly() && s.decided(sc) {
+			s.sendClose(1000)
 		}
 		return !s.open()
 	})

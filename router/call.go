@@ -108,6 +108,7 @@ func (s *session) ask(ctx context.Context, typ string, v any) (*call, error) {
 	}
 	w := &call{wake: make(chan struct{}, 1)}
 	s.mu.Lock()
+	s.forgetAtEnd()
 	if err := s.c.Context().Err(); err != nil {
 		s.mu.Unlock()
 		return nil, context.Cause(s.c.Context())
@@ -157,7 +158,13 @@ func (s *session) await(ctx context.Context, w *call) (a answer, ok bool, err er
 		case <-w.wake:
 		case <-ctx.Done():
 			s.giveUp(w)
+			if s.c.Context().Err() != nil { // ctx may have ended with it
+				return a, false, context.Cause(s.c.Context())
+			}
 			return a, false, fmt.Errorf("router: call: %w", ctx.Err())
+		case <-s.c.Context().Done():
+			s.giveUp(w)
+			return a, false, context.Cause(s.c.Context())
 		}
 	}
 }

@@ -165,12 +165,6 @@ func (s *session) watch(v uint64) {
 	}
 }
 
-func (i *standIn) stopWatch() {
-	if i.timer != nil {
-		i.timer.Stop()
-	}
-}
-
 // tick looks whether the same function still runs as the last time. Looking now
 // and then costs less than a timer for each function.
 func (s *session) tick() {

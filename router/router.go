@@ -178,6 +178,7 @@ func (r *Router) Message(ctx context.Context, c *ws.Conn, m ws.Message) error {
 			if err := s.bind(r.registry); err != nil {
 				return err
 			}
+			context.AfterFunc(c.Context(), s.unbind)
 		}
 		s.ctx = ctx
 	}

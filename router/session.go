@@ -40,17 +40,17 @@ type session struct {
 
 	mu sync.Mutex
 	// mu guards all below.
-	bound   bool // somebody serves it
-	ended   bool // the connection has
-	lanes   []lane
-	running []*request // with an id, in goroutines
-	streams int
-	waiting int           // requests in the lanes' queues
-	bytes   int           // of these
-	room    chan struct{} // closed when there is room in the queues; nil: nobody waits
-	calls   map[uint64]*call
-	lastID  uint64
-	locals  map[reflect.Type]any
+	bound      bool // somebody serves it
+	watchesEnd bool // see forgetAtEnd
+	lanes      []lane
+	running    []*request // with an id, in goroutines
+	streams    int
+	waiting    int           // requests in the lanes' queues
+	bytes      int           // of these
+	room       chan struct{} // closed when there is room in the queues; nil: nobody waits
+	calls      map[uint64]*call
+	lastID     uint64
+	locals     map[reflect.Type]any
 }
 
 // lane is a set of routes whose functions start in order.
@@ -73,11 +73,8 @@ func sessionOf(c *ws.Conn) *session {
 		s.typ = ws.Binary
 	}
 	s.main = reader{s: s, main: true}
-	if other, loaded := sessions.LoadOrStore(c, s); loaded {
-		return other.(*session)
-	}
-	context.AfterFunc(c.Context(), s.over)
-	return s
+	other, _ := sessions.LoadOrStore(c, s)
+	return other.(*session)
 }
 
 // enveloper returns how c's messages are put into envelopes; nil if they can't be.
@@ -99,6 +96,7 @@ func (s *session) bind(reg *registry) error {
 		return errServed
 	}
 	if s.envelope == nil {
+		s.forgetAtEnd()
 		return errNoEnvelope(s.codec)
 	}
 	reg.serving.Store(true)
@@ -114,23 +112,27 @@ func (s *session) bind(reg *registry) error {
 func (s *session) unbind() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.bound = false; s.ended {
-		sessions.Delete(s.c)
-	}
+	s.bound = false
+	s.forgetAtEnd()
 }
 
-// over runs once the connection has ended.
-func (s *session) over() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.ended = true; !s.bound { // else Closed will still want it
+// forgetAtEnd sees to it that a session which nobody serves, so that nobody will
+// unbind it, goes with its connection. mu is held.
+func (s *session) forgetAtEnd() {
+	if s.bound || s.watchesEnd {
+		return
+	}
+	if s.c.Context().Err() != nil {
 		sessions.Delete(s.c)
+		return
 	}
-	s.standIn.stopWatch()
-	for id, c := range s.calls {
-		delete(s.calls, id)
-		c.finish(context.Cause(s.c.Context()))
-	}
+	s.watchesEnd = true
+	context.AfterFunc(s.c.Context(), func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.watchesEnd = false
+		s.forgetAtEnd()
+	})
 }
 
 // begin gives a request to its lane.

@@ -50,8 +50,8 @@ type Receiver interface {
 	Lost(topics []string)
 }
 
-// Topic is a stream of messages. Its name is of printable ASCII characters
-// other than space, at most 250 of them.
+// Topic is a stream of messages. Its name is of ASCII letters, digits,
+// and the characters - _ % and :, at most 400 of them.
 type Topic struct {
 	Name string
 

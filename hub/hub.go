@@ -137,11 +137,12 @@ type Hub struct {
 	kept   History // the broker, if it is one
 	alone  bool    // there are no other nodes
 
-	all     *room // every connection is in it
-	lagging lagging
-	stats   counters
-	nodes   nodes
-	lastID  atomic.Uint64
+	all      *room // every connection is in it
+	lagging  lagging
+	stats    counters
+	nodes    nodes
+	lastID   atomic.Uint64
+	lastBase atomic.Uint64 // see changeBase
 
 	mu sync.RWMutex
 	// mu guards all below.

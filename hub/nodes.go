@@ -20,6 +20,7 @@ type nodes struct {
 	mu sync.Mutex
 	// mu guards all below.
 	heard map[string]time.Time // when the node was last heard of
+	dead  map[string]bool      // of whom was taken leave, rightly or not
 	end   context.CancelFunc
 	over  chan struct{} // closed when the heartbeat has ended
 }
@@ -27,7 +28,12 @@ type nodes struct {
 // deadAfter is how many heartbeats a node that is silent has missed.
 const deadAfter = 3
 
-func (n *nodes) init(h *Hub) { n.h, n.heard = h, make(map[string]time.Time) }
+// maxDead is how many of them are remembered.
+const maxDead = 1000
+
+func (n *nodes) init(h *Hub) {
+	n.h, n.heard, n.dead = h, make(map[string]time.Time), make(map[string]bool)
+}
 
 func (n *nodes) start(ctx context.Context) error {
 	h := n.h
@@ -99,6 +105,12 @@ func (n *nodes) check(now time.Time, frozen bool) {
 			dead = append(dead, node)
 		}
 	}
+	if len(n.dead) > maxDead {
+		clear(n.dead)
+	}
+	for _, node := range dead {
+		n.dead[node] = true
+	}
 	n.mu.Unlock()
 	for _, node := range dead {
 		n.h.opts.Logger.Warn("hub: node is silent", "node", node)
@@ -106,11 +118,24 @@ func (n *nodes) check(now time.Time, frozen bool) {
 	}
 }
 
-// hear notes that a node lives.
+// hear notes that a node lives. One that was believed dead is asked who is there.
 func (n *nodes) hear(node string) {
 	n.mu.Lock()
-	defer n.mu.Unlock()
 	n.heard[node] = time.Now()
+	back := n.dead[node]
+	delete(n.dead, node)
+	n.mu.Unlock()
+	if back {
+		go n.h.askNode(node)
+	}
+}
+
+func (h *Hub) askNode(node string) {
+	for _, r := range h.allRooms() {
+		if r.opts.Presence {
+			h.publishJSON(Topic{Name: nodeTopic + node}, kindAsk, ask{r.name})
+		}
+	}
 }
 
 func (n *nodes) bye(node string) {

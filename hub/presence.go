@@ -28,7 +28,8 @@ type presence struct {
 	there        map[string]*roster // by node
 	shown        map[string]*shown  // what members are told
 
-	seq     uint64   // of this node's last change
+	base    uint64   // number before that of this node's first change
+	seq     uint64   // of its last one
 	changes []change // that have to be told
 	telling bool     // somebody does
 }
@@ -49,6 +50,7 @@ type shown struct {
 // kindState the whole list.
 type change struct {
 	Room   string   `json:"room"`
+	Base   uint64   `json:"base"`
 	Seq    uint64   `json:"seq"`
 	Joined []Member `json:"joined,omitempty"`
 	Left   []string `json:"left,omitempty"`
@@ -61,12 +63,18 @@ type presenceData struct {
 	Left    []string `json:"left,omitempty"`
 }
 
-func (p *presence) init(o RoomOptions) {
+func (p *presence) init(h *Hub, o RoomOptions) {
 	p.on, p.perPrincipal = true, o.PerPrincipal
+	p.base = h.changeBase()
+	p.seq = p.base
 	p.here = make(map[string]Member)
 	p.there = make(map[string]*roster)
 	p.shown = make(map[string]*shown)
 }
+
+// changeBase is above the numbers of all changes so far: a room that the node
+// has let go of and comes back to must not begin again at 1.
+func (h *Hub) changeBase() uint64 { return h.lastBase.Add(1) << 32 }
 
 func (h *Hub) connID(m *member) string { return fmt.Sprintf("%s-%d", h.node, m.id) }
 
@@ -135,7 +143,7 @@ func (r *room) arrived(s *seat) []*parcel {
 	var d presenceData
 	p.appear(*s.entry, &d)
 	p.seq++
-	p.changes = append(p.changes, change{Room: r.name, Seq: p.seq, Joined: []Member{*s.entry}})
+	p.changes = append(p.changes, change{Room: r.name, Base: p.base, Seq: p.seq, Joined: []Member{*s.entry}})
 	ps := r.announce(d)
 	for _, tell := range ps {
 		tell.except = s.m.id
@@ -155,7 +163,7 @@ func (r *room) departed(s *seat) []*parcel {
 	var d presenceData
 	p.vanish(*s.entry, &d)
 	p.seq++
-	p.changes = append(p.changes, change{Room: r.name, Seq: p.seq, Left: []string{s.entry.ID}})
+	p.changes = append(p.changes, change{Room: r.name, Base: p.base, Seq: p.seq, Left: []string{s.entry.ID}})
 	return r.announce(d)
 }
 
@@ -214,8 +222,8 @@ func (r *room) changed(node string, c *change) bool {
 		return true
 	}
 	list := p.there[node]
-	if list == nil && c.Seq == 1 {
-		list = &roster{members: make(map[string]Member)}
+	if list == nil && c.Seq == c.Base+1 {
+		list = &roster{seq: c.Base, members: make(map[string]Member)}
 		p.there[node] = list
 	}
 	if list == nil || c.Seq != list.seq+1 {
@@ -317,7 +325,7 @@ func (h *Hub) asked(node, room string) {
 	h.mu.RLock()
 	r := h.rooms[room]
 	h.mu.RUnlock()
-	state := change{Room: room}
+	state := change{Room: room, Seq: h.changeBase()}
 	if r != nil {
 		r.mu.Lock()
 		state.Seq = r.present.seq

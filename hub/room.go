@@ -136,7 +136,7 @@ func newRoom(h *Hub, name string, o RoomOptions) *room {
 	r.presenceTopic = Topic{Name: presenceOf + escaped(name)}
 	r.subscribing.turn = make(chan struct{}, 1)
 	if o.Presence {
-		r.present.init(o)
+		r.present.init(h, o)
 	}
 	return r
 }

@@ -41,6 +41,7 @@ func (c *Conn) end(cause error) error {
 	o.changed()
 	o.mu.Unlock()
 	c.cancel(cause)
+	c.observer.observeClosed(c, cause)
 	if a := c.attached.Load(); a != nil {
 		a.wake() // nobody is reading who would notice
 	}

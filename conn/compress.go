@@ -122,7 +122,7 @@ func (c *Conn) inflated(text []byte, op wire.Opcode, last bool, err error) error
 			return c.violated(wire.ErrUTF8)
 		}
 	}
-	c.countIn(len(text), last)
+	c.countIn(op, len(text), last)
 	return nil
 }
 

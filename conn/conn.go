@@ -44,6 +44,7 @@ type Config struct {
 	WriteQueue int  // bytes that may be accepted beyond what is being sent; default 64 KiB
 	NoDeferral bool // send every message at once, even when more requests are waiting to be answered
 	Keeper     *Keeper
+	Observer   *Observer // nil: nobody is told
 }
 
 const (
@@ -96,8 +97,7 @@ type Conn struct {
 	remote      net.Addr
 	ctx         context.Context
 	cancel      context.CancelCauseFunc
-	done        <-chan struct{} // ctx's
-	stopParent  func() bool     // nil: the parent can't end; guarded by out.mu
+	stopParent  func() bool // nil: the parent can't end; guarded by out.mu
 
 	deflate *compression // nil: messages are not compressed
 
@@ -129,6 +129,7 @@ type settings struct {
 	controls     int // Config.ControlRate
 	fragments    int
 	noDeferral   bool
+	observer     *Observer
 	closeTimeout time.Duration
 
 	ping, pong, idle, whole, stall time.Duration // what watch watches
@@ -140,6 +141,7 @@ func (cfg *Config) settings() settings {
 		controls:     limit(cfg.ControlRate, defaultControlRate),
 		fragments:    limit(cfg.MaxFragments, defaultMaxFragments),
 		noDeferral:   cfg.NoDeferral,
+		observer:     cfg.Observer,
 		closeTimeout: limit(cfg.CloseTimeout, defaultCloseTimeout),
 		ping:         limit(cfg.PingInterval, defaultPingInterval),
 		pong:         limit(cfg.PongTimeout, defaultPongTimeout),
@@ -189,7 +191,6 @@ func (c *Conn) start(parent context.Context) {
 		parent = context.Background()
 	}
 	c.ctx, c.cancel = context.WithCancelCause(parent)
-	c.done = c.ctx.Done()
 	c.watch.start(c)
 	if parent.Done() == nil {
 		return

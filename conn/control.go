@@ -20,6 +20,8 @@ func (c *Conn) control(ev wire.Event) error {
 	}
 	if ev.Opcode == wire.Ping {
 		c.sendControl(wire.Pong, ev.Data)
+	} else if len(ev.Data) == 0 {
+		c.ponged()
 	} else {
 		c.pings.Load().answered(ev.Data)
 	}
@@ -84,11 +86,13 @@ func (c *Conn) Ping(ctx context.Context) error {
 	pings := c.pings.Load()
 	id, pong := pings.expect()
 	defer pings.forget(id)
+	sent := time.Now()
 	c.sendControl(wire.Ping, binary.BigEndian.AppendUint64(nil, id))
 	select {
 	case <-pong:
+		c.roundTrip(time.Since(sent))
 		return nil
-	case <-c.done:
+	case <-c.ctx.Done():
 		return c.endCause()
 	case <-ctx.Done():
 		return c.gaveUp("ping", ctx.Err())

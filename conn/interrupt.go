@@ -93,8 +93,8 @@ type interrupts struct {
 // beginRead and beginWrite are begin for the one goroutine at a time that reads
 // or sends. They return nil if ctx needs no watching.
 func (c *Conn) beginRead(ctx context.Context) (*interrupt, error) {
-	done := ctx.Done()
-	if done == nil || done == c.done {
+	done := c.watchable(ctx)
+	if done == nil {
 		return nil, nil
 	}
 	i := c.cuts.read.Load()
@@ -106,8 +106,8 @@ func (c *Conn) beginRead(ctx context.Context) (*interrupt, error) {
 }
 
 func (c *Conn) beginWrite(ctx context.Context) (*interrupt, error) {
-	done := ctx.Done()
-	if done == nil || done == c.done {
+	done := c.watchable(ctx)
+	if done == nil {
 		return nil, nil
 	}
 	i := c.cuts.write.Load()
@@ -116,6 +116,19 @@ func (c *Conn) beginWrite(ctx context.Context) (*interrupt, error) {
 		c.cuts.write.Store(i)
 	}
 	return c.begin(i, ctx, done)
+}
+
+// watchable returns ctx's Done channel if it may end before the connection does.
+// The connection's own context is asked last: its channel is made when somebody
+// wants it, and an idle connection can do without.
+func (c *Conn) watchable(ctx context.Context) <-chan struct{} {
+	if ctx == c.ctx {
+		return nil
+	}
+	if done := ctx.Done(); done != nil && done != c.ctx.Done() {
+		return done
+	}
+	return nil
 }
 
 func (c *Conn) begin(i *interrupt, ctx context.Context, done <-chan struct{}) (*interrupt, error) {

@@ -140,7 +140,7 @@ func (c *Conn) awaitRoom(ctx context.Context, n int) error {
 		if err := o.refused(); err != nil {
 			return err
 		}
-		if done := ctx.Done(); done != nil && ctx.Err() != nil {
+		if ctx.Err() != nil {
 			o.mu.Unlock()
 			defer o.mu.Lock()
 			return c.gaveUp("write", ctx.Err())
@@ -300,6 +300,7 @@ func (c *Conn) transmit(ctx context.Context, head, body []byte) (n int, err erro
 		return n, err
 	}
 	defer cut.end()
+	defer c.observer.observeStall(c, c.observer.stallClock())
 	if c.socket {
 		h := min(n, len(head))
 		m, err := c.raw.write(c, head[h:], body[n-h:], true)
@@ -323,37 +324,43 @@ func (c *Conn) writeStream(head, body []byte) (n int, err error) {
 	return n, err
 }
 
+// sent notes that a batch of n bytes is written, and returns the next one, or
+// nil: there is none, and the caller is the sender no longer.
+func (c *Conn) sent(head []byte, n int) []byte {
+	o := &c.out
+	pool.Put(head)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.written += int64(n)
+	if len(o.buf)+len(o.ctl) > 0 {
+		return o.take()
+	}
+	o.busy = false
+	o.changed()
+	return nil
+}
+
 // sentAll goes on with what others have appended since, or stops being the
 // sender if there is nothing.
 func (c *Conn) sentAll(head, body []byte) {
-	o := &c.out
+	n := len(head) + len(body)
 	for range maxRounds {
-		n := len(head) + len(body)
-		pool.Put(head)
-		o.mu.Lock()
-		o.written += int64(n)
-		if len(o.buf)+len(o.ctl) == 0 {
-			o.busy = false
-			o.changed()
-			o.mu.Unlock()
+		if head, n = c.sent(head, n), 0; head == nil {
 			return
 		}
-		head, body = o.take(), nil
-		o.mu.Unlock()
 		if !c.socket {
 			break
 		}
-		n, err := c.raw.write(c, head, nil, false)
-		if err != nil {
+		var err error
+		if n, err = c.raw.write(c, head, nil, false); err != nil {
 			c.sendFailed(err)
 			return
 		}
 		if n < len(head) {
-			c.flushLater(head, n)
-			return
+			break
 		}
 	}
-	c.flushLater(head, 0)
+	c.flushLater(head, n)
 }
 
 // flushLater passes the rest of a batch, of which n bytes are written, to a
@@ -366,23 +373,12 @@ func (c *Conn) flushLater(batch []byte, n int) {
 // when there is nothing more, or with the connection: a peer that takes nothing
 // is ended by WriteTimeout.
 func (c *Conn) flusher(batch []byte, n int) {
-	o := &c.out
-	for {
+	for batch != nil {
 		if _, err := c.transmit(context.Background(), batch[n:], nil); err != nil {
 			c.sendFailed(err)
 			return
 		}
-		pool.Put(batch)
-		o.mu.Lock()
-		o.written += int64(len(batch))
-		if len(o.buf)+len(o.ctl) == 0 {
-			o.busy = false
-			o.changed()
-			o.mu.Unlock()
-			return
-		}
-		batch, n = o.take(), 0
-		o.mu.Unlock()
+		batch, n = c.sent(batch, len(batch)), 0
 	}
 }
 

@@ -58,7 +58,7 @@ func (p *Prepared) size(c *Conn) int {
 func (c *Conn) appendPrepared(p *Prepared) int {
 	o := &c.out
 	f := c.preparedFrame(p)
-	c.countOut(len(p.m.Data))
+	c.countOut(p.m.Type, len(p.m.Data))
 	if f == nil {
 		if c.compresses(p.m) {
 			return c.appendCompressed(p.m)
@@ -115,7 +115,7 @@ func (c *Conn) writeTogether(ctx context.Context, ps []*Prepared, n int) error {
 	}
 	if len(ps) == 1 && c.direct() {
 		frame := c.preparedFrame(ps[0])
-		c.countOut(len(ps[0].m.Data))
+		c.countOut(ps[0].m.Type, len(ps[0].m.Data))
 		c.sentStandalone(ps[0])
 		o.accepted += int64(len(frame))
 		head := o.take()
@@ -147,7 +147,7 @@ func (c *Conn) TryWrite(ps ...*Prepared) (n int, err error) {
 	}
 	if len(ps) == 1 && c.socket && ps[0].frame != nil && !o.message && c.direct() {
 		frame := c.preparedFrame(ps[0])
-		c.countOut(len(ps[0].m.Data))
+		c.countOut(ps[0].m.Type, len(ps[0].m.Data))
 		c.sentStandalone(ps[0])
 		o.accepted += int64(len(frame))
 		head := o.take()

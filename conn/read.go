@@ -228,7 +228,7 @@ func (c *Conn) nextPiece(ctx context.Context) (wire.Event, error) {
 			return ev, err
 		case ev.Kind == wire.Piece:
 			if !ev.RSV1 { // else its length is known when it is inflated
-				c.countIn(len(ev.Data), ev.Last)
+				c.countIn(ev.Opcode, len(ev.Data), ev.Last)
 			}
 			return ev, nil
 		case ev.Kind == wire.Control:
@@ -334,7 +334,7 @@ func (c *Conn) fillDirect(ctx context.Context, p []byte) (wire.Event, error) {
 	if broken != nil {
 		return ev, c.violated(broken)
 	}
-	c.countIn(len(ev.Data), ev.Last)
+	c.countIn(ev.Opcode, len(ev.Data), ev.Last)
 	return ev, nil
 }
 

@@ -1,6 +1,11 @@
 package conn
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/tidewire/ws/internal/wire"
+)
 
 // Traffic counts the data messages of one direction.
 type Traffic struct {
@@ -10,8 +15,9 @@ type Traffic struct {
 
 // Stats are a connection's figures at one time.
 type Stats struct {
-	In, Out Traffic // out: what was accepted
-	Queued  int64   // bytes that were accepted and that the kernel has not taken yet
+	In, Out Traffic       // out: what was accepted
+	Queued  int64         // bytes that were accepted and that the kernel has not taken yet
+	RTT     time.Duration // of the last ping that was answered; 0: none has been
 }
 
 // Stats returns the connection's figures. What a read has taken since it last
@@ -22,7 +28,7 @@ func (c *Conn) Stats() Stats {
 		c.reading.release()
 	}
 	m := c.meter()
-	var s Stats
+	s := Stats{RTT: time.Duration(c.watch.rtt.Load()) * time.Microsecond}
 	s.In = Traffic{Messages: m.messages.Load(), Bytes: m.bytes.Load()}
 	c.out.mu.Lock()
 	s.Out = m.out
@@ -39,6 +45,8 @@ func (c *Conn) Stats() Stats {
 type meter struct {
 	in  Traffic // guarded by Conn.reading
 	out Traffic // guarded by outbound.mu
+
+	part int // of the message that is being read, for an Observer; as in
 
 	messages, bytes atomic.Int64 // what others know of in
 }
@@ -66,7 +74,7 @@ func (c *Conn) publish() {
 }
 
 // countIn counts a piece of a message; the caller holds the read side.
-func (c *Conn) countIn(n int, last bool) {
+func (c *Conn) countIn(op wire.Opcode, n int, last bool) {
 	m := c.metered.Load()
 	if m == nil {
 		m = c.meter()
@@ -75,14 +83,20 @@ func (c *Conn) countIn(n int, last bool) {
 	if last {
 		m.in.Messages++
 	}
+	if c.observer != nil {
+		c.observer.observeIn(c, &m.part, op, n, last)
+	}
 }
 
 // countOut counts a message; the caller holds out.mu.
-func (c *Conn) countOut(n int) {
+func (c *Conn) countOut(t MessageType, n int) {
 	m := c.metered.Load()
 	if m == nil {
 		m = c.meter()
 	}
 	m.out.Bytes += int64(n)
 	m.out.Messages++
+	if c.observer != nil {
+		c.observer.observeOut(c, t, n)
+	}
 }

@@ -23,6 +23,8 @@ type watch struct {
 	traffic atomic.Uint32
 	message atomic.Uint32
 
+	rtt atomic.Uint32 // of the last ping that was answered, in microseconds; 0: none
+
 	keeper *Keeper // nil: nothing to watch
 	index  int32   // in keeper.conns; guarded by keeper.mu
 
@@ -31,7 +33,7 @@ type watch struct {
 	partial  uint32
 	progress uint32
 	heard    time.Duration // the peer was heard of, or nobody was listening
-	pinged   time.Duration // 0: no ping is out
+	pinged   atomic.Int64  // a time.Duration; 0: no ping is out. The read side clears it
 	begun    time.Duration // partial was first seen
 	moved    time.Duration // the write side was first seen like this
 	quiet    time.Duration // nothing has been sent since
@@ -81,8 +83,10 @@ func (c *Conn) check(now time.Duration) {
 	traffic := w.traffic.Load()
 	listening := traffic&1 != 0
 	if !listening || traffic>>1 != w.seen {
-		w.seen, w.heard, w.pinged = traffic>>1, now, 0
+		w.seen, w.heard = traffic>>1, now
+		w.pinged.Store(0)
 	}
+	pinged := time.Duration(w.pinged.Load())
 	silence := now - w.heard
 	switch {
 	case c.over() != nil:
@@ -90,13 +94,20 @@ func (c *Conn) check(now time.Duration) {
 		c.fail(ErrWriteStalled)
 	case c.idle > 0 && silence >= c.idle:
 		c.refuse(StatusGoingAway, ErrIdle)
-	case c.pong > 0 && w.pinged > 0 && now-w.pinged >= c.pong:
+	case c.pong > 0 && pinged > 0 && now-pinged >= c.pong:
 		c.refuse(StatusInternalError, ErrPongTimeout)
 	case c.dribbling(listening, now):
 		c.refuse(StatusPolicyViolation, ErrMessageTimeout)
-	case c.ping > 0 && w.pinged == 0 && silence >= c.ping:
-		w.pinged = now
+	case c.ping > 0 && pinged == 0 && silence >= c.ping:
+		w.pinged.Store(int64(w.keeper.clock()))
 		c.sendControl(wire.Ping, nil)
+	}
+}
+
+// ponged notes the answer to keepalive's ping.
+func (c *Conn) ponged() {
+	if at := c.watch.pinged.Swap(0); at != 0 {
+		c.roundTrip(c.watch.keeper.clock() - time.Duration(at))
 	}
 }
 

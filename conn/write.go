@@ -52,7 +52,7 @@ func (c *Conn) WriteMessage(ctx context.Context, m Message) error {
 	} else {
 		c.out.buf = c.appendFrame(pool.Grow(c.out.buf, n), header(m, true), m.Data)
 	}
-	c.countOut(len(m.Data))
+	c.countOut(m.Type, len(m.Data))
 	return c.commit(ctx, n)
 }
 
@@ -127,7 +127,7 @@ func (c *Conn) writeLong(ctx context.Context, m Message) error {
 			return err
 		}
 		if h.Fin {
-			c.countOut(len(m.Data))
+			c.countOut(m.Type, len(m.Data))
 		}
 		h = wire.Header{Opcode: wire.Continuation}
 	}

@@ -26,7 +26,7 @@ func (c *Conn) Writer(ctx context.Context, t MessageType) (io.WriteCloser, error
 	if err != nil {
 		return nil, err
 	}
-	w := &messageWriter{c: c, ctx: ctx, op: wire.Opcode(t)}
+	w := &messageWriter{c: c, ctx: ctx, t: t, op: wire.Opcode(t)}
 	if c.watchable(ctx) != nil {
 		w.stop = context.AfterFunc(ctx, func() { c.fail(ErrWriteCut) })
 	}
@@ -40,6 +40,7 @@ type messageWriter struct {
 	stop   func() bool // of the watch on ctx
 	op     wire.Opcode // of the next fragment
 	buf    []byte
+	t      MessageType
 	total  int // ever written
 	closed bool
 
@@ -84,7 +85,7 @@ func (w *messageWriter) Close() error {
 	c := w.c
 	c.out.mu.Lock()
 	if err == nil {
-		c.countOut(w.total)
+		c.countOut(w.t, w.total)
 	}
 	c.out.endMessage()
 	c.out.mu.Unlock()

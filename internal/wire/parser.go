@@ -45,12 +45,12 @@ type Parser struct {
 	MaxMessage int64
 
 	// The frame in progress.
-	head    Header // valid while payload is true
-	payload bool   // the header has been read
-	left    int64  // payload bytes still to come
+	payload bool // the header has been read; what follows is valid
+	frame   Opcode
+	fin     bool
 	key     uint32 // the mask key, rotated to the next byte
+	left    int64  // payload bytes still to come
 	part    []byte // an unfinished header or control payload
-	space   []byte // the memory of part, made when first needed
 
 	// The message in progress.
 	number    uint32 // counts messages; never 0 while one is open
@@ -68,7 +68,7 @@ type Parser struct {
 // place for the payload may read up to so many bytes straight into it and feed
 // Next with just these: the event is then one Piece over the same memory.
 func (p *Parser) Remaining() int64 {
-	if !p.payload || p.head.Opcode.IsControl() {
+	if !p.payload || p.frame.IsControl() {
 		return 0
 	}
 	return p.left
@@ -138,7 +138,7 @@ func (p *Parser) Next(b []byte) (ev Event, n int, err *Error) {
 				return Event{}, n, err
 			}
 		}
-		if p.head.Opcode.IsControl() {
+		if p.frame.IsControl() {
 			ev, took, ok := p.control(b[n:])
 			if n += took; !ok {
 				return Event{}, n, nil
@@ -210,7 +210,7 @@ func (p *Parser) header(b []byte) (n int, ok bool, err *Error) {
 	case err != nil:
 		return 0, false, err
 	case size > 0:
-		p.part = nil
+		p.part = p.part[:0]
 		return size - before, true, p.begin(h)
 	case before == 0:
 		p.keep(b)
@@ -226,10 +226,10 @@ func (p *Parser) keep(b []byte) {
 	if len(b) == 0 {
 		return
 	}
-	if p.space == nil {
-		p.space = make([]byte, 0, MaxControl)
+	if p.part == nil {
+		p.part = make([]byte, 0, MaxControl)
 	}
-	p.part = append(p.space[:0], b...)
+	p.part = append(p.part, b...)
 }
 
 // check holds a header against the rules that need the state.
@@ -273,7 +273,7 @@ func (p *Parser) begin(h Header) *Error {
 			return ErrTooManyFragments
 		}
 	}
-	p.head, p.left, p.key, p.payload = h, h.Length, h.Key, true
+	p.frame, p.fin, p.left, p.key, p.payload = h.Opcode, h.Fin, h.Length, h.Key, true
 	return nil
 }
 
@@ -281,7 +281,7 @@ func (p *Parser) begin(h Header) *Error {
 func (p *Parser) control(b []byte) (ev Event, n int, ok bool) {
 	n = int(min(p.left, int64(len(b))))
 	piece := b[:n]
-	if p.head.Masked {
+	if p.Server {
 		p.key = mask.Bytes(piece, p.key)
 	}
 	if p.left -= int64(n); p.left > 0 || len(p.part) > 0 {
@@ -295,20 +295,20 @@ func (p *Parser) control(b []byte) (ev Event, n int, ok bool) {
 	if p.left > 0 {
 		return Event{}, n, false
 	}
-	p.payload, p.part = false, nil
-	return Event{Kind: Control, Opcode: p.head.Opcode, Data: piece}, n, true
+	p.payload, p.part = false, p.part[:0]
+	return Event{Kind: Control, Opcode: p.frame, Data: piece}, n, true
 }
 
 // piece reads what b has of a data frame's payload.
 func (p *Parser) piece(b []byte) (ev Event, n int, err *Error) {
 	n = int(min(p.left, int64(len(b))))
 	data := b[:n:n]
-	if p.head.Masked {
+	if p.Server {
 		p.key = mask.Bytes(data, p.key)
 	}
 	p.left -= int64(n)
 	end := p.left == 0
-	last := end && p.head.Fin
+	last := end && p.fin
 	if p.opcode == Text && !p.rsv1 {
 		if !p.valid(data, last) {
 			return Event{}, n, ErrUTF8

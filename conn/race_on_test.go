@@ -1,0 +1,5 @@
+//go:build race
+
+package conn_test
+
+const raceEnabled = true // sync.Pool drops what it holds at random

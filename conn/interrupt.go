@@ -30,21 +30,38 @@ var aLongTimeAgo = time.Unix(1, 0)
 // end must follow. It returns ctx's error if that is over already.
 func (i *interrupt) begin(ctx context.Context, done <-chan struct{}) error {
 	i.mu.Lock()
-	if i.watched != done {
-		if i.stop != nil {
-			i.stop()
-		}
-		i.watched = done
-		i.stop = context.AfterFunc(ctx, func() { i.fire(done) })
+	last, stop := i.watched, i.stop
+	if last != done {
+		i.watched, i.stop = done, nil
 	}
 	i.waiting = true
 	i.mu.Unlock()
+	if last != done {
+		if stop != nil {
+			stop()
+		}
+		i.watch(ctx, done)
+	}
 	// If done closed before waiting was set, fire did nothing, and won't again.
 	if err := ctx.Err(); err != nil {
 		i.end()
 		return err
 	}
 	return nil
+}
+
+// watch keeps a watch on ctx until begin or forget drops it. Nothing is locked
+// while ctx, which may be anybody's, is called.
+func (i *interrupt) watch(ctx context.Context, done <-chan struct{}) {
+	stop := context.AfterFunc(ctx, func() { i.fire(done) })
+	i.mu.Lock()
+	if i.watched == done {
+		i.stop, stop = stop, nil
+	}
+	i.mu.Unlock()
+	if stop != nil {
+		stop()
+	}
 }
 
 func (i *interrupt) fire(done <-chan struct{}) {
@@ -73,11 +90,12 @@ func (i *interrupt) end() {
 // forget stops watching; the connection is over.
 func (i *interrupt) forget() {
 	i.mu.Lock()
-	defer i.mu.Unlock()
-	if i.stop != nil {
-		i.stop()
-	}
+	stop := i.stop
 	i.watched, i.stop = nil, nil
+	i.mu.Unlock()
+	if stop != nil {
+		stop()
+	}
 }
 
 func (i *interrupt) setDeadline(t time.Time) {

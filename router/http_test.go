@@ -2,10 +2,12 @@ package router_test
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tidewire/ws"
 	"github.com/tidewire/ws/codec"
@@ -27,6 +29,10 @@ func TestHandler(t *testing.T) {
 			router.Handle(r, "path", func(ctx context.Context, _ struct{}) (string, error) {
 				name, err := router.Call[string](ctx, router.Conn(ctx), "name", nil)
 				return name + "@" + *router.Local[string](ctx), err
+			})
+			router.On(r, "wait", func(ctx context.Context, _ struct{}) error {
+				<-ctx.Done()
+				return ctx.Err()
 			})
 			h := &ws.Handler{Events: r, Options: ws.Options{Codecs: map[string]codec.Codec{"rpc": codec.JSONRPC}, Subprotocols: []string{"rpc"}}}
 			var o ws.DialOptions
@@ -52,6 +58,14 @@ func TestHandler(t *testing.T) {
 				if got, err := router.Call[string](t.Context(), c, "path", nil); got != "ada@/chat" || err != nil {
 					t.Error(got, err)
 				}
+			}
+			short, cancel := context.WithCancel(t.Context())
+			time.AfterFunc(5*time.Millisecond, cancel)
+			if _, err := router.Call[any](short, c, "wait", nil); !errors.Is(err, context.Canceled) {
+				t.Error(err)
+			}
+			if got, err := router.Call[string](t.Context(), c, "path", nil); got != "ada@/chat" || err != nil { // "wait" is over
+				t.Error(got, err)
 			}
 			if err := c.Close(t.Context(), ws.StatusNormal, ""); err != nil {
 				t.Error(err)

@@ -58,7 +58,7 @@ func (a *acceptance) accept(w http.ResponseWriter, r *http.Request) (*Conn, erro
 	rec := upgrade.From(r.Context())
 	agreed, ref := a.agree(r, rec)
 	if ref != nil {
-		upgrade.Refuse(w, r, *ref)
+		a.refuse(w, r, *ref)
 		return nil, fmt.Errorf("ws: accept: refused with %d: %s", ref.Status, ref.Text)
 	}
 	nc, rw, err := a.hijack(w, r, agreed)
@@ -70,6 +70,7 @@ func (a *acceptance) accept(w http.ResponseWriter, r *http.Request) (*Conn, erro
 		_ = c.CloseNow()
 		return nil, errors.New("ws: accept: the request has been upgraded already")
 	}
+	a.observeOpened(c, r)
 	return c, nil
 }
 
@@ -122,7 +123,7 @@ func refusal(by string, err error) *upgrade.Refusal {
 func (a *acceptance) broken(w http.ResponseWriter, r *http.Request, err error) error {
 	err = fmt.Errorf("ws: accept: %w", err)
 	a.opts.logger().ErrorContext(r.Context(), err.Error())
-	upgrade.Refuse(w, r, upgrade.Refusal{By: "server", Status: http.StatusInternalServerError,
+	a.refuse(w, r, upgrade.Refusal{By: "server", Status: http.StatusInternalServerError,
 		Text: "the server can't upgrade this connection"})
 	return err
 }

@@ -92,6 +92,9 @@ type DialOptions struct {
 	// NoDeferral sends every message at once; see Options.
 	NoDeferral bool
 
+	// Observer is told what happens to the connection; nil: nobody is.
+	Observer *Observer
+
 	// Codecs of Send, Receive and the router, by subprotocol; JSON for those not named.
 	Codecs map[string]codec.Codec
 }
@@ -326,5 +329,10 @@ func (d *dialing) upgrade(nc net.Conn, cfg conn.Config) *Conn {
 	cfg.PingInterval, cfg.PongTimeout, cfg.IdleTimeout = o.PingInterval, o.PongTimeout, o.IdleTimeout
 	cfg.MessageTimeout, cfg.WriteTimeout, cfg.CloseTimeout = o.MessageTimeout, o.WriteTimeout, o.CloseTimeout
 	cfg.WriteQueue, cfg.NoDeferral = o.WriteQueue, o.NoDeferral
-	return conn.New(conn.NetTransport(nc), cfg)
+	cfg.Observer = o.Observer
+	c := conn.New(conn.NetTransport(nc), cfg)
+	if o.Observer != nil && o.Observer.Opened != nil {
+		o.Observer.Opened(c.Context(), c)
+	}
+	return c
 }

@@ -72,7 +72,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		opts := h.Options
 		s.opts = &opts
 		if err := h.Configure(r, s.opts); err != nil {
-			refuseConfigured(w, r, err)
+			s.refuseConfigured(w, r, err)
 			return
 		}
 	}
@@ -92,13 +92,13 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func refuseConfigured(w http.ResponseWriter, r *http.Request, err error) {
+func (a *acceptance) refuseConfigured(w http.ResponseWriter, r *http.Request, err error) {
 	ref := upgrade.Refusal{By: "configure", Status: http.StatusForbidden, Text: http.StatusText(http.StatusForbidden)}
 	var refused *refusedError
 	if errors.As(err, &refused) {
 		ref.Status, ref.Text = refused.status, refused.text
 	}
-	upgrade.Refuse(w, r, ref)
+	a.refuse(w, r, ref)
 }
 
 // Shutdown is Group.Shutdown for the handler's own connections.

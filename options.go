@@ -73,6 +73,10 @@ type Options struct {
 	// panics, misuse. nil: slog.Default().
 	Logger *slog.Logger
 
+	// Observer is told what happens to connections; nil: nobody is. Of middleware's
+	// refusals ObserveRefusals tells it.
+	Observer *Observer
+
 	// Group has the connections shut down together with those of other
 	// handlers and bare Accepts.
 	Group *Group
@@ -132,6 +136,7 @@ func (o *Options) configure(cfg *conn.Config) {
 	cfg.CloseTimeout = o.CloseTimeout
 	cfg.WriteQueue = o.WriteQueue
 	cfg.NoDeferral = o.NoDeferral
+	cfg.Observer = o.Observer
 	cfg.CompressionThreshold = o.CompressionThreshold
 	cfg.CompressionLevel = o.CompressionLevel
 	cfg.CompressionBits = o.CompressionWindowBits

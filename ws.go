@@ -52,6 +52,8 @@ type (
 	CloseError = conn.CloseError
 	// ProtocolError is the peer breaking the protocol; see conn.ProtocolError.
 	ProtocolError = conn.ProtocolError
+	// Observer is told what happens to connections; see conn.Observer.
+	Observer = conn.Observer
 	// Prepared is a message framed once for many connections; see conn.Prepared.
 	Prepared = conn.Prepared
 )

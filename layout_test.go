@@ -32,7 +32,7 @@ var layers = []layer{
 	{"middleware", []string{".", "internal/upgrade", "internal/handshake"}},
 	{"router/schema", []string{"codec"}},
 	{"router", []string{".", "codec", "conn", "router/schema", "internal/..."}},
-	{"hub/brokertest", []string{".", "codec", "conn", "hub", "wstest"}},
+	{"hub/brokertest", []string{".", "codec", "conn", "hub", "router/...", "wstest"}},
 	{"hub/...", []string{".", "codec", "conn", "router/...", "hub/...", "internal/..."}},
 	{"examples/...", []string{".", "codec", "conn", "middleware", "router/...", "hub/...", "wstest", "examples/..."}},
 }

@@ -37,7 +37,6 @@ func (c *Conn) end(cause error) error {
 	if o.timer != nil {
 		o.timer.Stop()
 	}
-	o.message = false
 	o.changed()
 	o.mu.Unlock()
 	c.cancel(cause)

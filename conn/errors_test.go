@@ -168,8 +168,12 @@ func TestEndBeatsContext(t *testing.T) {
 		for range 10 {
 			synctest.Test(t, func(t *testing.T) {
 				c, _ := mode{stream: overMemory}.raw(t, conn.Config{})
-				busy := start(func() error { return c.Write(context.Background(), conn.Text, payload(1<<20)) })
+				if err := c.Write(t.Context(), conn.Text, payload(60_000)); err != nil {
+					t.Error(err)
+				}
+				busy := start(func() error { return c.Write(context.Background(), conn.Text, payload(60_000)) })
 				reading := start(func() error { _, _, err := c.Read(context.Background()); return err })
+				synctest.Wait()
 				if err := c.Write(t.Context(), conn.Text, payload(60_000)); err != nil {
 					t.Error("no room in the queue:", err)
 				}

@@ -53,6 +53,9 @@ type outbound struct {
 	accepted int64 // bytes ever appended to buf and ctl, or sent past them
 	written  int64 // of these, written
 
+	taken uint32 // batches, ever
+	done  uint32 // of these, written
+
 	wake     chan struct{} // closed by changed; nil: nobody waits
 	writable []func()      // called by changed when a message would be accepted
 	timer    *time.Timer   // sends what is deferred; made when first needed
@@ -76,7 +79,7 @@ func (o *outbound) changed() {
 		close(o.wake)
 		o.wake = nil
 	}
-	if len(o.writable) > 0 && !o.message {
+	if len(o.writable) > 0 && o.ready() {
 		fs := o.writable
 		o.writable = nil
 		go func() {
@@ -87,9 +90,17 @@ func (o *outbound) changed() {
 	}
 }
 
+// ready reports whether TryWrite would accept a message of any size, or has an
+// error to report.
+func (o *outbound) ready() bool { return o.err != nil || !o.message && len(o.buf) == 0 }
+
+// pending reports whether something has been accepted that nobody is sending.
+func (o *outbound) pending() bool { return len(o.buf)+len(o.ctl) > 0 }
+
 // take makes the caller the sender of everything that has been accepted.
 func (o *outbound) take() []byte {
 	o.busy = true
+	o.taken++
 	o.deferred.Store(false)
 	batch := o.buf
 	if len(o.ctl) > 0 {
@@ -247,7 +258,7 @@ func (c *Conn) flushDeferred() {
 // unlocks mu.
 func (c *Conn) kick() {
 	o := &c.out
-	if o.busy || len(o.buf)+len(o.ctl) == 0 {
+	if o.busy || !o.pending() {
 		o.mu.Unlock()
 		return
 	}
@@ -332,7 +343,8 @@ func (c *Conn) sent(head []byte, n int) []byte {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.written += int64(n)
-	if len(o.buf)+len(o.ctl) > 0 {
+	o.done++
+	if o.pending() {
 		return o.take()
 	}
 	o.busy = false

@@ -205,7 +205,7 @@ func (c *Conn) OnWritable(f func()) {
 	o := &c.out
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.err != nil || !o.message && len(o.buf) < c.queue {
+	if o.ready() {
 		go f()
 		return
 	}

@@ -22,7 +22,7 @@ func TestReaderPieces(t *testing.T) {
 		for _, n := range sizes {
 			sent := start(func() error { return peer.Write(ctx, conn.Binary, payload(n)) })
 			for _, wrap := range []func(io.Reader) io.Reader{iotest.OneByteReader, iotest.HalfReader, iotest.DataErrReader} {
-				if n > 20_000 {
+				if n > 5_000 {
 					wrap = iotest.HalfReader
 				}
 				typ, r, err := c.Reader(ctx)

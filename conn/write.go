@@ -27,8 +27,9 @@ import (
 // If ctx ends before any of it is on the wire, the message is not sent, the
 // error wraps ctx.Err(), and the connection goes on. If ctx ends halfway, what
 // is left of the message is sent in the background, and the error says that it
-// may still arrive; over TLS, and in a message that leaves more than 256 KiB
-// unsent, this ends the connection with ErrWriteCut instead.
+// may still arrive; over TLS, and in a message of which more than 256 KiB lie
+// behind the fragment that is being sent, this ends the connection with
+// ErrWriteCut instead.
 func (c *Conn) Write(ctx context.Context, t MessageType, p []byte) error {
 	return c.WriteMessage(ctx, Message{Type: t, Data: p})
 }
@@ -212,6 +213,9 @@ func (c *Conn) giveUp(h wire.Header, p, rest []byte, compressed bool, err error)
 	o.mu.Unlock()
 	c.kickSoon()
 	o.mu.Lock()
+	if h == (wire.Header{}) {
+		return err // which says so already
+	}
 	return &opError{"write", &partlyWritten{call.err}}
 }
 
@@ -234,7 +238,11 @@ func (c *Conn) Flush(ctx context.Context) error {
 	o := &c.out
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for goal := o.accepted; o.written < goal; {
+	goal := o.taken
+	if o.pending() {
+		goal++
+	}
+	for int32(goal-o.done) > 0 {
 		if o.err != nil {
 			return o.err
 		}

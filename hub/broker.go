@@ -66,7 +66,7 @@ type Delivery struct {
 	Topic string
 	Data  []byte
 	Pos   Position
-	Prev  uint64 // offset of the topic's message before it, 0 if there was none
+	Prev  uint64 // offset of the topic's message before it, 0 if none is kept
 }
 
 // Position is a place in a topic's history. Offsets rise, but not by one. They

@@ -65,9 +65,11 @@ func (r *room) arrive(d *Delivery) {
 	switch {
 	case f.ctx == nil || f.filling:
 	case d.Pos.Epoch == f.last.Epoch && d.Pos.Offset <= f.last.Offset: // again
-	case d.Pos.Epoch == f.last.Epoch && d.Prev == f.last.Offset, f.last.Epoch == "":
+	case d.Prev == 0, // the history has begun anew, or all before it has expired
+		d.Pos.Epoch == f.last.Epoch && d.Prev == f.last.Offset,
+		f.last.Epoch == "":
 		f.last = d.Pos
-		r.deliver(p...)
+		r.deliverLater(p...)
 		return
 	default:
 		r.startFill()
@@ -93,7 +95,7 @@ func (r *room) arrivePlain(d *Delivery) {
 	}
 	r.mu.Lock()
 	r.awaitInbox()
-	r.deliver(ps...)
+	r.deliverLater(ps...)
 }
 
 // awaitInbox slows the broker down while too much is on its way into the room.

@@ -215,16 +215,33 @@ func (r *room) deliver(ps ...*parcel) {
 	r.send(maxRounds)
 }
 
+// deliverLater is deliver for the broker's goroutine, which has other things to
+// do than to write to sockets.
+func (r *room) deliverLater(ps ...*parcel) {
+	if r.h.alone {
+		r.deliver(ps...)
+		return
+	}
+	r.inbox = append(r.inbox, ps...)
+	if !r.busy && len(r.inbox) > 0 {
+		r.busy = true
+		go r.sendLater()
+	}
+	r.mu.Unlock()
+}
+
+func (r *room) sendLater() {
+	r.mu.Lock()
+	r.send(maxRounds)
+}
+
 // send sends what is in the inbox, and what comes in meanwhile, for so many
 // rounds. The caller is the sender; mu is held, and no longer when send returns.
 func (r *room) send(rounds int) {
 	for len(r.inbox) > 0 && len(r.seats) > 0 {
 		if rounds == 0 {
 			r.mu.Unlock()
-			go func() {
-				r.mu.Lock()
-				r.send(maxRounds)
-			}()
+			go r.sendLater()
 			return
 		}
 		rounds--

@@ -62,6 +62,9 @@ type Options struct {
 	// WriteQueue is how many bytes may be accepted beyond what is being sent; default 64 KiB.
 	WriteQueue int
 
+	// Rate bounds what a client may send over time; default: nothing does.
+	Rate Rate
+
 	// NoDeferral sends every message at once, even when more requests have
 	// arrived already and their replies could go out together.
 	NoDeferral bool
@@ -136,6 +139,7 @@ func (o *Options) configure(cfg *conn.Config) {
 	cfg.CloseTimeout = o.CloseTimeout
 	cfg.WriteQueue = o.WriteQueue
 	cfg.NoDeferral = o.NoDeferral
+	cfg.Rate = o.Rate
 	cfg.Observer = o.Observer
 	cfg.CompressionThreshold = o.CompressionThreshold
 	cfg.CompressionLevel = o.CompressionLevel

@@ -25,6 +25,7 @@
 //	Close, CloseNow, CloseRead             end the connection
 //	Context                                ends with it, and says why
 //	NetConn                                the connection as a byte stream
+//	Stats                                  messages and bytes each way, the last round trip
 //	Subprotocol, LocalAddr, RemoteAddr, Codec, SetReadLimit
 //
 // and are documented there.
@@ -54,6 +55,8 @@ type (
 	ProtocolError = conn.ProtocolError
 	// Observer is told what happens to connections; see conn.Observer.
 	Observer = conn.Observer
+	// Rate bounds what a peer may send over time; see conn.Rate, which has the policies, too.
+	Rate = conn.Rate
 	// Prepared is a message framed once for many connections; see conn.Prepared.
 	Prepared = conn.Prepared
 )

@@ -248,6 +248,7 @@ func (c *Conn) Close(ctx context.Context, code StatusCode, reason string) error 
 func (c *Conn) awaitClose(ctx context.Context) error {
 	if ctx.Err() == nil && c.reading.acquire(ctx, c.ctx.Done()) == nil {
 		c.in.stream = nil
+		c.lift()
 		for err := error(nil); err == nil; {
 			_, err = c.nextPiece(ctx)
 		}

@@ -44,6 +44,7 @@ type Config struct {
 	WriteQueue int  // bytes that may be accepted beyond what is being sent; default 64 KiB
 	NoDeferral bool // send every message at once, even when more requests are waiting to be answered
 	Keeper     *Keeper
+	Rate       Rate      // what the peer may send over time; the zero value is no bound
 	Observer   *Observer // nil: nobody is told
 }
 
@@ -130,6 +131,8 @@ type settings struct {
 	fragments    int
 	noDeferral   bool
 	observer     *Observer
+	limited      bool // by rate
+	rate         Rate
 	closeTimeout time.Duration
 
 	ping, pong, idle, whole, stall time.Duration // what watch watches
@@ -142,6 +145,8 @@ func (cfg *Config) settings() settings {
 		fragments:    limit(cfg.MaxFragments, defaultMaxFragments),
 		noDeferral:   cfg.NoDeferral,
 		observer:     cfg.Observer,
+		limited:      cfg.Rate.limits(),
+		rate:         cfg.Rate,
 		closeTimeout: limit(cfg.CloseTimeout, defaultCloseTimeout),
 		ping:         limit(cfg.PingInterval, defaultPingInterval),
 		pong:         limit(cfg.PongTimeout, defaultPongTimeout),
@@ -183,6 +188,9 @@ func (c *Conn) init(t Transport, cfg *Config) {
 		Fragments: int32(c.fragments),
 	}
 	c.in.feed(cfg.Early)
+	if c.limited {
+		c.meter().ration = &ration{epoch: time.Now()}
+	}
 }
 
 // start ties the connection to its parent and to whoever watches its timeouts.

@@ -66,7 +66,7 @@ func (c *Conn) stepReady(s *step) error {
 	c.in.nowait = true
 	err := c.readStep(c.ctx, s)
 	c.in.nowait = false
-	if err == errNotReady {
+	if err == errNotReady && !c.held() {
 		c.publish()
 		c.watch.waiting(&c.in.parser)
 	}
@@ -103,6 +103,11 @@ func (c *Conn) awaitReady() error {
 		return err
 	}
 	defer c.reading.release()
+	if c.held() {
+		if err := c.hold(c.ctx); err != nil {
+			return err
+		}
+	}
 	if c.in.at < len(c.in.buf) {
 		return nil
 	}

@@ -23,6 +23,8 @@ var (
 	ErrFragments = ended("message in too many fragments (option MaxFragments)")
 	// ErrControlFlood: too many control frames within a second; the peer was told 1008.
 	ErrControlFlood = ended("too many control frames a second (option ControlRate)")
+	// ErrRateLimit: the peer sent more than RateClose lets it; it was told 1008.
+	ErrRateLimit = ended("too many messages or bytes a second (option Rate)")
 	// ErrMessageTimeout: a message was begun and not completed within MessageTimeout; the peer was told 1008.
 	ErrMessageTimeout = ended("message not completed in time (option MessageTimeout)")
 	// ErrCloseTimeout: the peer did not answer the close frame in time.

@@ -209,7 +209,7 @@ func (c *Conn) appendPiece(b []byte, start int, ev wire.Event) ([]byte, error) {
 // wantsDirect reports whether the next piece is long enough to be read straight
 // to where it is wanted.
 func (c *Conn) wantsDirect() bool {
-	return c.in.parser.Remaining() >= directMin && c.in.at == len(c.in.buf) && !c.in.parser.Compressed()
+	return c.in.parser.Remaining() >= directMin && c.in.at == len(c.in.buf) && !c.in.parser.Compressed() && !c.limited
 }
 
 // growForRest makes room for what is announced, but never for more than has
@@ -222,11 +222,23 @@ func growForRest(b []byte, start int, rest int64) []byte {
 // on the way. The piece is valid until more is read.
 func (c *Conn) nextPiece(ctx context.Context) (wire.Event, error) {
 	for {
+		if c.held() {
+			if err := c.hold(ctx); err != nil {
+				return wire.Event{}, err
+			}
+		}
 		ev, err := c.parse()
 		switch {
 		case err != nil:
 			return ev, err
 		case ev.Kind == wire.Piece:
+			if c.limited {
+				if drop, err := c.admit(ev); err != nil {
+					return wire.Event{}, err
+				} else if drop {
+					continue
+				}
+			}
 			if !ev.RSV1 { // else its length is known when it is inflated
 				c.countIn(ev.Opcode, len(ev.Data), ev.Last)
 			}

@@ -49,6 +49,8 @@ type meter struct {
 	part int // of the message that is being read, for an Observer; as in
 
 	messages, bytes atomic.Int64 // what others know of in
+
+	ration *ration // nil: Config.Rate is no bound
 }
 
 func (c *Conn) meter() *meter {

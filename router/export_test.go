@@ -1,8 +1,9 @@
 package router
 
-// Sessions counts the connections that the package knows of.
-func Sessions() int {
-	n := 0
-	sessions.Range(func(any, any) bool { n++; return true })
-	return n
+import "github.com/tidewire/ws"
+
+// Known reports whether the package has something about a connection.
+func Known(c *ws.Conn) bool {
+	_, ok := sessions.Load(c)
+	return ok
 }

@@ -321,6 +321,35 @@ func TestBackPressure(t *testing.T) {
 
 type interval struct{ Every time.Duration }
 
+// Nothing is forgotten in a queue, whoever has to wait for whom.
+func TestBacklogOfOne(t *testing.T) {
+	for _, concurrency := range []int{1, 2, 3} {
+		synctest.Test(t, func(t *testing.T) {
+			r := router.New(router.Options{Backlog: 1, Concurrency: concurrency})
+			wait := func(_ context.Context, ms int) (int, error) {
+				time.Sleep(time.Duration(ms) * time.Millisecond)
+				return ms, nil
+			}
+			router.Handle(r, "common", wait)
+			router.Handle(r, "beside", wait).Concurrency(1)
+			router.Handle(r, "also", wait).Concurrency(2)
+			p := serve(t, r, nil)
+			const n = 300
+			go func() {
+				for i := range n {
+					typ := [3]string{"common", "beside", "also"}[i*i/7%3]
+					p.send(fmt.Sprintf(`{"id":%d,"type":"%s","data":%d}`, i, typ, i*13%31))
+				}
+			}()
+			for range n {
+				if _, _, err := p.Read(p.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
 // waiter has a type "wait", whose function waits for its context's end.
 func waiter(o router.Options) *router.Router {
 	r := router.New(o)

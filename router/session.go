@@ -152,47 +152,49 @@ func (s *session) beginInLane(q *request, r *reader) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	l := &s.lanes[q.route.lane]
-	if l.running < l.limit && !(q.route.lane == 0 && s.inline) {
-		l.running++
-		s.track(q)
-		s.functions.Add(1)
-		go s.work(l, q)
-		return
+	byMain := q.route.lane == 0 && s.inline // who takes it from the queue
+	for waited := true; ; waited = s.awaitRoom(r) {
+		if l.running < l.limit && !byMain {
+			l.running++
+			s.track(q)
+			s.functions.Add(1)
+			go s.work(l, q)
+			return
+		}
+		if s.hasRoom(len(q.Data)) || !waited {
+			break
+		}
+		// While room is awaited, the lane's last function may return.
 	}
-	s.awaitRoom(len(q.Data), r)
 	l.queue = append(l.queue, q)
 	s.waiting++
 	s.bytes += len(q.Data)
 }
 
-// awaitRoom waits until n more bytes may wait for their turn: nothing is read
-// meanwhile. mu is held before and after.
-func (s *session) awaitRoom(n int, r *reader) {
-	for s.waiting >= s.opts.Backlog || s.waiting > 0 && s.bytes+n > backlogBytes {
-		if s.room == nil {
-			s.room = make(chan struct{})
-		}
-		room := s.room
-		s.mu.Unlock()
-		select {
-		case <-room:
-		case <-s.ctx.Done():
-		case <-r.stop:
-		}
-		s.mu.Lock()
-		if s.ctx.Err() != nil || stopped(r.stop) {
-			return // a little too much is better than what was read being lost
-		}
-	}
+// hasRoom reports whether n more bytes may wait for their turn.
+func (s *session) hasRoom(n int) bool {
+	return s.waiting == 0 || s.waiting < s.opts.Backlog && s.bytes+n <= backlogBytes
 }
 
-func stopped(ch <-chan struct{}) bool {
-	select {
-	case <-ch:
-		return true
-	default:
-		return false
+// awaitRoom waits until something has left the queues or a lane: nothing is read
+// meanwhile.
+// It returns false if the reader is to stop, or the connection has ended: a little
+// too much in a queue is better than what was read being lost. mu is held before
+// and after.
+func (s *session) awaitRoom(r *reader) bool {
+	if s.room == nil {
+		s.room = make(chan struct{})
 	}
+	room := s.room
+	s.mu.Unlock()
+	defer s.mu.Lock()
+	select {
+	case <-room:
+		return true
+	case <-s.ctx.Done():
+	case <-r.stop:
+	}
+	return false
 }
 
 // next takes a request from a lane's queue; nil if there is none. mu is held.
@@ -207,11 +209,15 @@ func (s *session) next(l *lane) *request {
 	}
 	s.waiting--
 	s.bytes -= len(q.Data)
+	s.madeRoom()
+	return q
+}
+
+func (s *session) madeRoom() {
 	if s.room != nil {
 		close(s.room)
 		s.room = nil
 	}
-	return q
 }
 
 // work runs the functions of a lane, one after the other, until none waits.
@@ -225,6 +231,7 @@ func (s *session) work(l *lane, q *request) {
 			s.track(q)
 		} else {
 			l.running--
+			s.madeRoom()
 		}
 		s.mu.Unlock()
 	}

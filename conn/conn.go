@@ -44,8 +44,13 @@ type Config struct {
 	WriteQueue int  // bytes that may be accepted beyond what is being sent; default 64 KiB
 	NoDeferral bool // send every message at once, even when more requests are waiting to be answered
 	Keeper     *Keeper
-	Rate       Rate      // what the peer may send over time; the zero value is no bound
-	Observer   *Observer // nil: nobody is told
+
+	// Poison overwrites a message's Data at the end of its step of Messages, as
+	// the race detector has it done always: for tests, in which whoever keeps
+	// Data should see nonsense.
+	Poison   bool
+	Rate     Rate      // what the peer may send over time; the zero value is no bound
+	Observer *Observer // nil: nobody is told
 }
 
 const (
@@ -91,6 +96,7 @@ type Conn struct {
 	socket      bool // raw reads and writes t; else its own methods do
 	raw         rawIO
 	client      bool
+	poison      bool
 	writesCut   bool // a write cut by a deadline leaves t usable
 	subprotocol string
 	codec       codec.Codec
@@ -166,7 +172,7 @@ func New(t Transport, cfg Config) *Conn {
 }
 
 func (c *Conn) init(t Transport, cfg *Config) {
-	c.t, c.client = t, cfg.Client
+	c.t, c.client, c.poison = t, cfg.Client, cfg.Poison
 	c.subprotocol, c.codec = cfg.Subprotocol, cfg.Codec
 	c.local, c.remote = cfg.LocalAddr, cfg.RemoteAddr
 	if c.codec == nil {

@@ -33,14 +33,14 @@ type inbound struct {
 	// the peer's end, may have come with it.
 	nowait, short, hup bool
 
+	controls      int32 // control frames since controlsSince
+	controlsSince int64 // nanoseconds
+
 	// msg is what has been taken of a message whose reading was given up; nil
 	// if that is nothing.
 	msg []byte
 	// stream is the message that Reader has handed out and that is not read to its end.
 	stream *messageReader
-
-	controls      int32 // control frames since controlsSince
-	controlsSince int64 // nanoseconds
 
 	// first is where a transport without readiness is waited on: a waiting
 	// connection holds no buffer but this.
@@ -465,6 +465,9 @@ func (c *Conn) step(ctx context.Context, s *step) error {
 }
 
 func (c *Conn) endStep(s *step) {
+	if c.poison {
+		pool.Overwrite(s.m.Data)
+	}
 	if s.own != nil {
 		pool.Put(s.own)
 	} else if s.held && s.epoch == c.in.epoch {
@@ -521,5 +524,5 @@ func cleanEnd(err error) bool {
 		}
 		return ce.SentFirst
 	}
-	return errors.Is(err, errClosedNow) || errors.Is(err, ErrShutdown)
+	return errors.Is(err, errClosedNow) || errors.Is(err, ErrShutdown) || errors.Is(err, ErrLifetime)
 }

@@ -47,7 +47,8 @@ func (c *Conn) flooded() bool {
 
 // sendControl sends a ping or pong without blocking, ahead of messages that
 // wait. Pongs that pile up behind a peer that doesn't read are dropped for
-// newer ones, which RFC 6455 5.5.3 allows.
+// newer ones, which RFC 6455 5.5.3 allows; of pings the last one is kept, whose
+// pong answers all.
 func (c *Conn) sendControl(op wire.Opcode, p []byte) {
 	o := &c.out
 	o.mu.Lock()
@@ -58,16 +59,24 @@ func (c *Conn) sendControl(op wire.Opcode, p []byte) {
 	if len(o.ctl) > maxControls {
 		o.accepted -= int64(len(o.ctl))
 		o.ctl = o.ctl[:0]
+		if last := c.pings.Load().latest(); last != nil {
+			c.appendControl(wire.Ping, last)
+		}
 	}
-	before := len(o.ctl)
-	o.ctl = c.appendFrame(pool.Grow(o.ctl, wire.MaxHeader+len(p)), wire.Header{Opcode: op, Fin: true}, p)
-	o.accepted += int64(len(o.ctl) - before)
+	c.appendControl(op, p)
 	if !o.busy && c.deferrable() {
 		c.armDeferred()
 		o.mu.Unlock()
 		return
 	}
 	c.kick()
+}
+
+func (c *Conn) appendControl(op wire.Opcode, p []byte) {
+	o := &c.out
+	before := len(o.ctl)
+	o.ctl = c.appendFrame(pool.Grow(o.ctl, wire.MaxHeader+len(p)), wire.Header{Opcode: op, Fin: true}, p)
+	o.accepted += int64(len(o.ctl) - before)
 }
 
 // pingState matches pongs with the pings of Ping. Keepalive's pings are empty:
@@ -87,7 +96,7 @@ func (c *Conn) Ping(ctx context.Context) error {
 	id, pong := pings.expect()
 	defer pings.forget(id)
 	sent := time.Now()
-	c.sendControl(wire.Ping, binary.BigEndian.AppendUint64(nil, id))
+	c.sendControl(wire.Ping, pingPayload(id))
 	select {
 	case <-pong:
 		c.roundTrip(time.Since(sent))
@@ -111,6 +120,21 @@ func (s *pingState) expect() (uint64, <-chan struct{}) {
 	return s.last, pong
 }
 
+func pingPayload(id uint64) []byte { return binary.BigEndian.AppendUint64(nil, id) }
+
+// latest is the payload of the last ping that was sent, or nil if nobody waits.
+func (s *pingState) latest() []byte {
+	if s == nil {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.waiting) == 0 {
+		return nil
+	}
+	return pingPayload(s.last)
+}
+
 func (s *pingState) forget(id uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -128,8 +152,8 @@ func (s *pingState) answered(p []byte) {
 	id := binary.BigEndian.Uint64(p)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, ok := s.waiting[id]; !ok {
-		return
+	if id > s.last {
+		return // nobody has asked
 	}
 	for i, pong := range s.waiting {
 		if i <= id {

@@ -33,10 +33,12 @@ type rawPeer struct {
 	br     *bufio.Reader
 	client bool
 	keys   map[uint32]bool
+
+	patience time.Duration // of next
 }
 
 func newRawPeer(t testing.TB, nc net.Conn, client bool) *rawPeer {
-	return &rawPeer{t: t, nc: nc, br: bufio.NewReader(nc), client: client, keys: make(map[uint32]bool)}
+	return &rawPeer{t: t, nc: nc, br: bufio.NewReader(nc), client: client, keys: make(map[uint32]bool), patience: patience}
 }
 
 // frame is RFC 6455 5.2 and 5.3 as they are written.
@@ -89,7 +91,7 @@ func (p *rawPeer) send(b0 byte, payload string) {
 // next reads a frame. At the end of the stream the error is io.EOF.
 func (p *rawPeer) next() (b0 byte, payload string, err error) {
 	p.t.Helper()
-	_ = p.nc.SetReadDeadline(time.Now().Add(patience))
+	_ = p.nc.SetReadDeadline(time.Now().Add(p.patience))
 	var b [14]byte
 	if _, err := io.ReadFull(p.br, b[:2]); err != nil {
 		return 0, "", err

@@ -57,9 +57,7 @@ func (r *rawIO) read(ctx context.Context, c *Conn, p []byte) (int, error) {
 	op := rawReads.Get().(*rawRead)
 	op.c, op.ctx, op.into = c, ctx, p
 	err := r.rc.Read(op.callback)
-	if op.parked {
-		c.readDone(op.cut, op.n)
-	}
+	c.readDone(op.cut, op.n) // also if it didn't wait: what has come is a sign of life
 	n := op.n
 	if op.err != nil {
 		err = op.err

@@ -1,0 +1,11 @@
+package conn
+
+// Heard is a number that changes whenever a read has got bytes.
+func (c *Conn) Heard() uint32 { return c.watch.traffic.Load() >> 1 }
+
+// Idle reports whether the keeper watches nobody and its timer is stopped.
+func (k *Keeper) Idle() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return len(k.conns) == 0 && (k.timer == nil || !k.timer.Stop())
+}

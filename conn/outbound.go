@@ -13,6 +13,9 @@ import (
 const (
 	// maxWrite is the most that one system call is given.
 	maxWrite = 128 << 10
+	// maxPiece is the most that a stream which is no socket is given at once. It
+	// is a record of TLS; with more, WriteTimeout would see progress too seldom.
+	maxPiece = 16 << 10
 	// maxFragment is the longest payload of a frame: behind it a pong or a
 	// close frame may pass.
 	maxFragment = 128 << 10
@@ -325,7 +328,7 @@ func (c *Conn) writeStream(head, body []byte) (n int, err error) {
 	for _, p := range [2][]byte{head, body} {
 		for len(p) > 0 && err == nil {
 			var m int
-			m, err = c.t.Write(p[:min(len(p), pool.Large)])
+			m, err = c.t.Write(p[:min(len(p), maxPiece)])
 			if m > 0 {
 				c.out.progress.Add(1)
 			}

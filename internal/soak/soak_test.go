@@ -141,8 +141,9 @@ func (s *streams) tls() (server, client net.Conn, err error) {
 func (s *streams) pair(r *rand.Rand) (server, client net.Conn, cut bool, err error) {
 	switch r.IntN(4) {
 	case 0:
-		server, client = wstest.PipeSize(1 + r.IntN(1<<16))
-		f := wstest.Faults{Seed: r.Uint64() | 1, ReadMax: 1 + r.IntN(1000), WriteMax: 1 + r.IntN(1000), ReadDelay: time.Duration(r.IntN(100)) * time.Microsecond}
+		server, client = wstest.PipeSize(100 + r.IntN(1<<16))
+		f := wstest.Faults{Seed: r.Uint64() | 1, ReadMax: 200 + r.IntN(5000), WriteMax: 200 + r.IntN(5000),
+			ReadDelay: time.Duration(r.IntN(100)) * time.Microsecond}
 		if cut = r.IntN(4) == 0; cut {
 			at := r.IntN(100_000)
 			f.WriteCut = &at
@@ -162,7 +163,7 @@ func life(s *streams, r *rand.Rand, n *tally, end time.Time) error {
 	if err != nil {
 		return err
 	}
-	cfg := conn.Config{ControlRate: -1, ReadLimit: 1 << 20}
+	cfg := conn.Config{ControlRate: -1, ReadLimit: 1 << 20, CloseTimeout: time.Minute}
 	if r.IntN(3) == 0 {
 		cfg.Compression = conn.Compression{ServerMaxWindowBits: 15, ClientMaxWindowBits: 9, ServerNoContextTakeover: r.IntN(2) == 0}
 	}
@@ -176,7 +177,7 @@ func life(s *streams, r *rand.Rand, n *tally, end time.Time) error {
 		n.cuts.Add(1)
 	}
 	served := make(chan struct{})
-	serve(server, r, served)
+	by := serve(server, r, served)
 	x := &exchange{c: client, cut: cut, n: n, end: end, seed: r.Uint64()}
 	if _, tls := a.(*tls.Conn); tls {
 		x.noCancels = true // a cancelled write ends a connection over TLS
@@ -187,6 +188,9 @@ func life(s *streams, r *rand.Rand, n *tally, end time.Time) error {
 	case <-served:
 	case <-time.After(time.Minute):
 		err = errors.Join(err, errors.New("the server's side never ended"))
+	}
+	if err != nil {
+		err = fmt.Errorf("over %T, server by %s, which ended with %w: %w", b, by, context.Cause(server.Context()), err)
 	}
 	return err
 }
@@ -207,10 +211,10 @@ func (e *echoes) Ended(error) {
 var engine conn.Engine
 
 // serve echoes in one of the ways that there are, and pings now and then.
-func serve(c *conn.Conn, r *rand.Rand, done chan struct{}) {
+func serve(c *conn.Conn, r *rand.Rand, done chan struct{}) (by string) {
 	if r.IntN(2) == 0 {
 		engine.Run(c, &echoes{c, done})
-		return
+		return "Engine"
 	}
 	go func() {
 		defer close(done)
@@ -221,6 +225,7 @@ func serve(c *conn.Conn, r *rand.Rand, done chan struct{}) {
 			}
 		}
 	}()
+	return "Messages"
 }
 
 // goodbye is the message that the server answers by closing.
@@ -274,7 +279,7 @@ func (x *exchange) run() error {
 	if err := <-read; err != nil {
 		return err
 	}
-	if err != nil && !x.cut {
+	if err != nil && !x.cut && !errors.Is(err, conn.ErrWriteCut) {
 		return fmt.Errorf("write: %w", err)
 	}
 	return nil
@@ -295,8 +300,8 @@ func (x *exchange) writeAll() error {
 			if err := x.ping(); err != nil {
 				return err
 			}
-		case 1:
-			time.Sleep(time.Duration(r.IntN(20)) * time.Millisecond)
+		case 1, 2, 3, 4: // now and then most connections are idle
+			time.Sleep(time.Duration(r.IntN(100)) * time.Millisecond)
 		}
 	}
 	return x.c.Write(context.Background(), conn.Text, []byte(goodbye))
@@ -359,14 +364,20 @@ func (x *exchange) payload(i uint64) []byte {
 	return p
 }
 
+// stuckAfter is how long nothing may come for a connection to count as stuck: the
+// other side never pauses for more than milliseconds.
+const stuckAfter = time.Minute
+
 // readAll reads with contexts that end now and then, until the connection ends.
 func (x *exchange) readAll() error {
 	r := rand.New(rand.NewPCG(x.seed, 0))
 	next := uint64(0)
 	var buf []byte
 	for {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		patient := true
+		ctx, cancel := context.WithTimeout(context.Background(), stuckAfter)
 		if r.IntN(5) == 0 {
+			patient = false
 			cancel()
 			ctx, cancel = context.WithTimeout(context.Background(), time.Duration(r.IntN(500))*time.Microsecond)
 		}
@@ -381,10 +392,10 @@ func (x *exchange) readAll() error {
 			buf = p
 		case errors.Is(err, net.ErrClosed):
 			return x.ended(next, err)
-		case errors.Is(err, context.DeadlineExceeded):
+		case errors.Is(err, context.DeadlineExceeded) && !patient:
 			x.n.cancelledReads.Add(1)
 		default:
-			return fmt.Errorf("read: %w", err)
+			return fmt.Errorf("read, at message %d: %w", next, err)
 		}
 	}
 }
@@ -419,10 +430,10 @@ func (x *exchange) ended(next uint64, err error) error {
 	var ce *conn.CloseError
 	if errors.As(err, &ce) && ce.Code == conn.StatusServiceRestart {
 		x.n.closes.Add(1)
-	} else if !x.cut {
-		return fmt.Errorf("ended with %w", err)
-	} else {
+	} else if x.cut || errors.Is(err, conn.ErrWriteCut) { // the latter: by a context of this test's
 		return nil
+	} else {
+		return fmt.Errorf("ended with %w", err)
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()

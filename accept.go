@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"strings"
@@ -52,6 +53,7 @@ type acceptance struct {
 	events bool         // the request is over before the connection is
 
 	compression conn.Compression // settled by agree
+	lifetime    *time.Timer      // ends the connection; nil: nothing does
 }
 
 func (a *acceptance) accept(w http.ResponseWriter, r *http.Request) (*Conn, error) {
@@ -232,8 +234,12 @@ func (a *acceptance) join(c *Conn, rec *upgrade.Record, agreed handshake.Respons
 	ok := rec.Open(opened, func() { c.CloseCause(statusUnauthorized, "credential expired", conn.ErrExpired) })
 	if !ok {
 		a.leave(c)
+		return false
 	}
-	return ok
+	if d := a.opts.MaxLifetime; d > 0 {
+		a.lifetime = time.AfterFunc(d-rand.N(d/10+1), func() { c.CloseCause(StatusGoingAway, "", conn.ErrLifetime) })
+	}
+	return true
 }
 
 // statusUnauthorized is registered with IANA as "Unauthorized".
@@ -242,6 +248,9 @@ const statusUnauthorized StatusCode = 3000
 // over is the end of what join began.
 func (a *acceptance) over(c *Conn, rec *upgrade.Record) {
 	a.leave(c)
+	if a.lifetime != nil {
+		a.lifetime.Stop()
+	}
 	if rec == nil {
 		return
 	}

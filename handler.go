@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"runtime/debug"
+	"sync"
 
 	"github.com/tidewire/ws/conn"
 	"github.com/tidewire/ws/internal/upgrade"
@@ -37,6 +38,9 @@ type Handler struct {
 	// Refuse with its status and text, any other with 403.
 	Configure func(r *http.Request, o *Options) error
 
+	checked sync.Once
+	misused error // what the check has found
+
 	keeper conn.Keeper
 	engine conn.Engine
 	live   Group
@@ -64,8 +68,8 @@ func Refuse(status int, text string) error { return &refusedError{status, text} 
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s := &session{record: upgrade.From(r.Context())}
 	s.acceptance = acceptance{opts: &h.Options, keeper: &h.keeper, group: &h.live, serve: h.Serve != nil, events: h.Events != nil}
-	if s.serve == s.events {
-		_ = s.broken(w, r, errors.New("Handler needs exactly one of Serve and Events"))
+	if err := h.misuse(); err != nil {
+		_ = s.broken(w, r, err)
 		return
 	}
 	if h.Configure != nil {
@@ -92,6 +96,17 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// misuse says what is wrong with the handler, found out at its first use.
+func (h *Handler) misuse() error {
+	h.checked.Do(func() {
+		h.misused = h.Options.check()
+		if (h.Serve == nil) == (h.Events == nil) {
+			h.misused = errors.New("Handler needs exactly one of Serve and Events")
+		}
+	})
+	return h.misused
+}
+
 func (a *acceptance) refuseConfigured(w http.ResponseWriter, r *http.Request, err error) {
 	ref := upgrade.Refusal{By: "configure", Status: http.StatusForbidden, Text: http.StatusText(http.StatusForbidden)}
 	var refused *refusedError
@@ -101,8 +116,8 @@ func (a *acceptance) refuseConfigured(w http.ResponseWriter, r *http.Request, er
 	a.refuse(w, r, ref)
 }
 
-// Shutdown is Group.Shutdown for the handler's own connections.
-func (h *Handler) Shutdown(ctx context.Context) error { return h.live.Shutdown(ctx) }
+// Shutdown is Group.Shutdown for the handler's own connections, as Options.Drain says.
+func (h *Handler) Shutdown(ctx context.Context) error { return h.live.shutdown(ctx, h.Options.Drain) }
 
 // session is a connection in the hands of a Handler.
 type session struct {

@@ -1,6 +1,7 @@
 package ws
 
 import (
+	"fmt"
 	"log/slog"
 	"net/http"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"github.com/tidewire/ws/codec"
 	"github.com/tidewire/ws/conn"
 	"github.com/tidewire/ws/internal/deflate"
+	"github.com/tidewire/ws/internal/handshake"
 )
 
 // Options are the settings of a server's connections. The zero value is safe and
@@ -80,6 +82,14 @@ type Options struct {
 	// refusals ObserveRefusals tells it.
 	Observer *Observer
 
+	// MaxLifetime is how long a connection may live, less a random tenth so that
+	// not all that came together go together; default: as long as it likes. It
+	// is closed with 1001 then.
+	MaxLifetime time.Duration
+
+	// Drain says how Handler.Shutdown takes leave.
+	Drain Drain
+
 	// Group has the connections shut down together with those of other
 	// handlers and bare Accepts.
 	Group *Group
@@ -123,6 +133,20 @@ func (o *Options) logger() *slog.Logger {
 		return o.Logger
 	}
 	return slog.Default()
+}
+
+// check says which option can't be meant.
+func (o *Options) check() error {
+	if err := handshake.ValidateOrigins(o.Origins); err != nil {
+		return fmt.Errorf("Options.Origins: %w", err)
+	}
+	if err := handshake.CheckProtocols(o.Subprotocols); err != nil {
+		return fmt.Errorf("Options.Subprotocols %w", err)
+	}
+	if err := handshake.CheckHeader(o.Header); err != nil {
+		return fmt.Errorf("Options.Header: %w", err)
+	}
+	return nil
 }
 
 // configure sets the connection's part of the options, field by field: a literal

@@ -35,6 +35,8 @@ var (
 	ErrUnexpectedMessage = ended("data message on a connection that is only written to (CloseRead)")
 	// ErrExpired: the credential that the connection was opened with has expired.
 	ErrExpired = ended("credential expired")
+	// ErrLifetime: the connection has lived as long as it may (option MaxLifetime); the peer was told 1001.
+	ErrLifetime = ended("maximum lifetime reached (option MaxLifetime)")
 	// ErrShutdown: the handler is shutting down.
 	ErrShutdown = ended("server is shutting down")
 )

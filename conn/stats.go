@@ -17,6 +17,7 @@ type Traffic struct {
 type Stats struct {
 	In, Out Traffic       // out: what was accepted
 	Queued  int64         // bytes that were accepted and that the kernel has not taken yet
+	Silence time.Duration // of the peer while it is being read, a check of keepalive more or less
 	RTT     time.Duration // of the last ping that was answered; 0: none has been
 }
 
@@ -28,7 +29,7 @@ func (c *Conn) Stats() Stats {
 		c.reading.release()
 	}
 	m := c.meter()
-	s := Stats{RTT: time.Duration(c.watch.rtt.Load()) * time.Microsecond}
+	s := Stats{Silence: c.watch.silence(), RTT: time.Duration(c.watch.rtt.Load()) * time.Microsecond}
 	s.In = Traffic{Messages: m.messages.Load(), Bytes: m.bytes.Load()}
 	c.out.mu.Lock()
 	s.Out = m.out

@@ -10,8 +10,8 @@ import (
 
 // watch is what a Keeper knows of a connection. Reads and writes leave traces
 // that cost them next to nothing, no clock and no timer; every check compares
-// them with those of the check before. So a timeout is noticed up to a quarter
-// of the shortest one late.
+// them with those of the check before. So a timeout is noticed up to half of the
+// shortest one late, and never early.
 //
 // Silence counts only while somebody waits for the peer's bytes: a handler that
 // is busy, or that slows its peer down by not reading, must not lose a healthy
@@ -32,10 +32,10 @@ type watch struct {
 	seen     uint32
 	partial  uint32
 	progress uint32
-	heard    time.Duration // the peer was heard of, or nobody was listening
+	heard    atomic.Int64  // a time.Duration: the peer was heard of, or nobody was listening
 	pinged   atomic.Int64  // a time.Duration; 0: no ping is out. The read side clears it
 	begun    time.Duration // partial was first seen
-	moved    time.Duration // the write side was first seen like this
+	moved    time.Duration // the write side was first seen like this; -1: nothing is being sent
 	quiet    time.Duration // nothing has been sent since
 }
 
@@ -70,6 +70,14 @@ func (w *watch) start(c *Conn) {
 	}
 }
 
+// silence is for how long nothing has come, as of the last check; 0 if nobody watches.
+func (w *watch) silence() time.Duration {
+	if w.keeper == nil {
+		return 0
+	}
+	return w.keeper.clock() - time.Duration(w.heard.Load())
+}
+
 func (w *watch) stop() {
 	if w.keeper != nil {
 		w.keeper.remove(w)
@@ -82,12 +90,13 @@ func (c *Conn) check(now time.Duration) {
 	w := &c.watch
 	traffic := w.traffic.Load()
 	listening := traffic&1 != 0
-	if !listening || traffic>>1 != w.seen {
-		w.seen, w.heard = traffic>>1, now
+	if !listening || traffic != w.seen {
+		w.seen = traffic
+		w.heard.Store(int64(now))
 		w.pinged.Store(0)
 	}
 	pinged := time.Duration(w.pinged.Load())
-	silence := now - w.heard
+	silence := now - time.Duration(w.heard.Load())
 	switch {
 	case c.over() != nil:
 	case c.stalled(now):
@@ -121,16 +130,18 @@ func (c *Conn) stalled(now time.Duration) bool {
 	busy := o.busy
 	o.mu.Unlock()
 	switch p := o.progress.Load(); {
-	case busy && p == w.progress:
+	case busy && p == w.progress && w.moved >= 0:
 		return now-w.moved >= c.stall
 	case p != w.progress:
 		w.quiet = now
 		w.progress = p
-	case now-w.quiet >= forgetAfter:
+	case !busy && now-w.quiet >= forgetAfter:
 		c.forget()
 		w.quiet = now
 	}
-	w.moved = now
+	if w.moved = now; !busy {
+		w.moved = -1
+	}
 	return false
 }
 
@@ -181,7 +192,8 @@ func (k *Keeper) add(c *Conn, period time.Duration) {
 		k.epoch = time.Now()
 	}
 	w, now := &c.watch, k.clock()
-	w.heard, w.moved, w.quiet = now, now, now
+	w.moved, w.quiet = -1, now
+	w.heard.Store(int64(now))
 	w.index = int32(len(k.conns))
 	k.conns = append(k.conns, c)
 	switch {

@@ -41,9 +41,11 @@ func New(r prometheus.Registerer, o Options) *ws.Observer {
 	m := newMetrics(o)
 	r.MustRegister(m.live, m.opened, m.closed, m.duration, m.refused, m.messages, m.size, m.roundTrip, m.stall, m.queue)
 	return &ws.Observer{
-		Opened:  m.onOpened,
-		Closed:  m.onClosed,
-		Refused: func(_ context.Context, by string, status int) { m.refused.WithLabelValues(by, strconv.Itoa(status)).Inc() },
+		Opened: m.onOpened,
+		Closed: m.onClosed,
+		Refused: func(_ context.Context, by string, status int) {
+			m.refused.WithLabelValues(by, strconv.Itoa(status)).Inc()
+		},
 		MessageIn: func(_ *ws.Conn, t ws.MessageType, n int) {
 			m.in.message(t, n)
 		},

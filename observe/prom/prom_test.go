@@ -80,23 +80,8 @@ func TestMetrics(t *testing.T) {
 	h, ended := echo(o)
 	srv := httptest.NewServer(h)
 	defer srv.Close()
-	a, _, err := ws.Dial(t.Context(), srv.URL, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, p := range []string{"hello", ""} {
-		if err := a.Write(t.Context(), ws.Binary, []byte(p)); err != nil {
-			t.Fatal(err)
-		}
-		if _, _, err := a.Read(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-	}
-	b, _, err := ws.Dial(t.Context(), srv.URL, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer b.CloseNow()
+	a := dialAndEcho(t, srv.URL, "hello", "")
+	defer dialAndEcho(t, srv.URL, "hi").CloseNow()
 	if err := a.Close(t.Context(), 4000, ""); err != nil {
 		t.Fatal(err)
 	}
@@ -121,16 +106,16 @@ chat_connections_closed_total{cause="close_4xxx",side="server"} 1
 chat_upgrades_refused_total{by="origin",side="server",status="403"} 1
 # HELP chat_messages_total Websocket messages.
 # TYPE chat_messages_total counter
-chat_messages_total{direction="in",side="server",type="binary"} 2
+chat_messages_total{direction="in",side="server",type="binary"} 3
 chat_messages_total{direction="in",side="server",type="text"} 0
-chat_messages_total{direction="out",side="server",type="binary"} 2
+chat_messages_total{direction="out",side="server",type="binary"} 3
 chat_messages_total{direction="out",side="server",type="text"} 0
 `
 	if err := testutil.GatherAndCompare(registry, strings.NewReader(want), "chat_connections", "chat_connections_opened_total",
 		"chat_connections_closed_total", "chat_upgrades_refused_total", "chat_messages_total"); err != nil {
 		t.Error(err)
 	}
-	sums := map[string]float64{"chat_message_bytes": 10, "chat_ping_round_trip_seconds": 0.001, "chat_write_stall_seconds": 1, "chat_write_queue_bytes": 1000}
+	sums := map[string]float64{"chat_message_bytes": 14, "chat_ping_round_trip_seconds": 0.001, "chat_write_stall_seconds": 1, "chat_write_queue_bytes": 1000}
 	families, err := registry.Gather()
 	if err != nil {
 		t.Fatal(err)
@@ -151,6 +136,23 @@ chat_messages_total{direction="out",side="server",type="text"} 0
 	if problems, err := testutil.GatherAndLint(registry); err != nil || len(problems) > 0 {
 		t.Errorf("lint: %v, %v", problems, err)
 	}
+}
+
+func dialAndEcho(t *testing.T, url string, texts ...string) *ws.Conn {
+	t.Helper()
+	c, _, err := ws.Dial(t.Context(), url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range texts {
+		if err := c.Write(t.Context(), ws.Binary, []byte(p)); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := c.Read(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return c
 }
 
 // TestEndedBeforeOpened has the connection end before the observer hears of it.

@@ -9,3 +9,6 @@ func (k *Keeper) Idle() bool {
 	defer k.mu.Unlock()
 	return len(k.conns) == 0 && (k.timer == nil || !k.timer.Stop())
 }
+
+// Listening reports whether a read waits for bytes.
+func (c *Conn) Listening() bool { return c.watch.traffic.Load()&1 != 0 }

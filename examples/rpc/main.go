@@ -9,6 +9,7 @@ package main
 import (
 	"flag"
 	"log"
+	"net"
 	"net/http"
 	"time"
 
@@ -26,7 +27,11 @@ func main() {
 		}
 		return
 	}
-	log.Printf("http://%s", *addr)
-	srv := &http.Server{Addr: *addr, Handler: newServer(r), ReadHeaderTimeout: 10 * time.Second}
-	log.Fatal(srv.ListenAndServe())
+	ln, err := net.Listen("tcp", *addr)
+	if err != nil {
+		log.Fatal(err)
+	}
+	log.Printf("http://%s", ln.Addr())
+	srv := &http.Server{Handler: newServer(r), ReadHeaderTimeout: 10 * time.Second}
+	log.Fatal(srv.Serve(ln))
 }

@@ -14,7 +14,8 @@ import (
 // of type t, Read joins the messages, and a message of the other type ends the
 // connection with 1003. ctx's end ends the connection, as does Close, with 1000.
 // Deadlines work as net.Conn says and can be moved after they have passed;
-// a peer that closes with 1000 or 1001 is io.EOF.
+// a peer that closes with 1000 or 1001 is io.EOF. The read limit is one on each
+// Write of the peer: SetReadLimit(0) takes it away.
 func (c *Conn) NetConn(ctx context.Context, t MessageType) net.Conn {
 	n := &netConn{c: c, t: t}
 	n.reads.reset(time.Time{})
@@ -38,6 +39,9 @@ func (n *netConn) Read(p []byte) (int, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	ctx := n.reads.context()
+	if ctx.Err() != nil && n.c.over() == nil {
+		return 0, os.ErrDeadlineExceeded // although there may be something to read
+	}
 	for {
 		if n.msg == nil {
 			t, r, err := n.c.Reader(ctx)
@@ -66,8 +70,13 @@ func (n *netConn) Read(p []byte) (int, error) {
 }
 
 func (n *netConn) Write(p []byte) (int, error) {
-	if err := n.c.Write(n.writes.context(), n.t, p); err != nil {
+	err := n.c.Write(n.writes.context(), n.t, p)
+	var begun *partlyWritten
+	if err != nil && !errors.As(err, &begun) {
 		return 0, netError(err)
+	}
+	if begun != nil { // the rest is on its way: who sent it again would send it twice
+		return len(p), netError(err)
 	}
 	return len(p), nil
 }
@@ -97,11 +106,12 @@ func (n *netConn) SetWriteDeadline(t time.Time) error {
 // netError says what net.Conn's users expect.
 func netError(err error) error {
 	var ce *CloseError
+	var call *opError
 	switch {
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		return os.ErrDeadlineExceeded
 	case errors.As(err, &ce) && (ce.Code == StatusNormal || ce.Code == StatusGoingAway) && !ce.SentFirst:
 		return io.EOF
+	case errors.As(err, &call): // only a deadline gives up a call
+		return os.ErrDeadlineExceeded
 	}
 	return err
 }
@@ -124,13 +134,11 @@ func (d *deadline) context() context.Context {
 func (d *deadline) reset(t time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.timer != nil {
-		d.timer.Stop()
-		d.timer = nil
-	}
-	if d.ctx == nil || d.ctx.Err() != nil {
+	// A timer that can't be stopped has ended the context, or is about to.
+	if late := d.timer != nil && !d.timer.Stop(); late || d.ctx == nil || d.ctx.Err() != nil {
 		d.ctx, d.cancel = context.WithCancel(context.Background())
 	}
+	d.timer = nil
 	switch until := time.Until(t); {
 	case t.IsZero():
 	case until <= 0:

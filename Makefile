@@ -11,6 +11,9 @@ SYSTEMS  := linux/arm64 darwin/arm64 windows/amd64
 # Nested modules: what they need, users don't download.
 NESTED   := $(patsubst %/go.mod,%,$(shell git ls-files '*/go.mod'))
 
+# each runs a command for every x of a list, and fails in the end if one has.
+each = @failed=0; for x in $(1); do echo "$@: $$x"; ($(2)) || failed=1; done; exit $$failed
+
 check: test vet format lint
 
 test:
@@ -21,14 +24,14 @@ race:
 
 vet:
 	go vet ./...
-	for s in $(SYSTEMS); do GOOS=$${s%/*} GOARCH=$${s#*/} go vet ./... || exit 1; done
+	$(call each,$(SYSTEMS),GOOS=$${x%/*} GOARCH=$${x#*/} go vet ./...)
 
 format:
 	test -z "$$(git ls-files '*.go' | xargs gofmt -l | tee /dev/stderr)"
 
 # golangci-lint brings staticcheck with it.
 lint: .cache/golangci-lint-$(GOLANGCI)
-	for m in . $(NESTED); do echo "lint $$m"; (cd $$m && $(CURDIR)/$< run ./...) || exit 1; done
+	$(call each,. $(NESTED),cd $$x && $(CURDIR)/$< run ./...)
 
 .cache/golangci-lint-$(GOLANGCI):
 	GOBIN=$(CURDIR)/.cache go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI)
@@ -36,7 +39,7 @@ lint: .cache/golangci-lint-$(GOLANGCI)
 
 # All nested modules but interop, which needs its peers.
 modules:
-	for m in $(filter-out interop,$(NESTED)); do echo "module $$m"; (cd $$m && go vet ./... && go test ./...) || exit 1; done
+	$(call each,$(filter-out interop,$(NESTED)),cd $$x && go vet ./... && go test ./...)
 
 # Other implementations' clients and servers; those that are missing are skipped.
 interop: interop/node_modules

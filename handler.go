@@ -73,8 +73,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if h.Configure != nil {
-		opts := h.Options
-		s.opts = &opts
+		s.opts = h.Options.copied()
 		if err := h.Configure(r, s.opts); err != nil {
 			s.refuseConfigured(w, r, err)
 			return

@@ -3,7 +3,9 @@ package ws
 import (
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/tidewire/ws/codec"
@@ -147,6 +149,16 @@ func (o *Options) check() error {
 		return fmt.Errorf("Options.Header: %w", err)
 	}
 	return nil
+}
+
+// copied returns a copy that can be changed, its header included, and to whose
+// lists can be appended.
+func (o *Options) copied() *Options {
+	c := *o
+	c.Header = o.Header.Clone()
+	c.Codecs = maps.Clone(o.Codecs)
+	c.Subprotocols, c.Origins = slices.Clip(o.Subprotocols), slices.Clip(o.Origins)
+	return &c
 }
 
 // configure sets the connection's part of the options, field by field: a literal

@@ -240,7 +240,7 @@ func (c *contest) measure(x *contestant) error {
 	if x.counts {
 		x.add(Allocs, (after-before)/n)
 	}
-	if c.Load.Deflate {
+	if c.Load.Deflate || c.Load.Mixed {
 		x.add(Wire, float64(r.In)/n)
 	}
 	return nil

@@ -134,7 +134,11 @@ func broadcasts() (all []Workload) {
 			}
 		}
 	}
-	return all
+	return append(all, Workload{
+		Name: "mixed/1/1KiB", Title: titleBroadcast, Core: true,
+		Server: peer.Config{Mode: peer.Mixed, Burst: 1},
+		Load:   load.Spec{Kind: load.Fan, Conns: 1000, Payload: load.JSON, Size: 1 << 10, Fan: 1, Numbered: true, Mixed: true},
+	})
 }
 
 func clients() []Workload {

@@ -25,6 +25,10 @@ func TestCheckResponse(t *testing.T) {
 		{"takeover", ok + deflate + "; client_max_window_bits=12;server_max_window_bits=\"10\"\r\n", Spec{Deflate: true, Takeover: true},
 			extension{on: true, clientBits: 12}, false},
 		{"takeover wanted", ok + deflate + "; server_no_context_takeover\r\n", Spec{Deflate: true, Takeover: true}, extension{}, true},
+		{"mixed, context takeover not to be had", ok + deflate + "; server_no_context_takeover; client_no_context_takeover\r\n",
+			Spec{Mixed: true}.of(2), extension{on: true, serverNoTakeover: true, clientNoTakeover: true, clientBits: 15}, false},
+		{"mixed, no takeover wanted", ok + deflate + "\r\n", Spec{Mixed: true}.of(1), extension{}, true},
+		{"mixed, plain", ok + deflate + "\r\n", Spec{Mixed: true}.of(3), extension{}, true},
 		{"window bits", ok + deflate + "; client_max_window_bits=7\r\n", Spec{Deflate: true, Takeover: true}, extension{}, true},
 		{"unknown parameter", ok + deflate + "; zstd\r\n", Spec{Deflate: true, Takeover: true}, extension{}, true},
 	} {

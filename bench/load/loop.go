@@ -12,12 +12,11 @@ import (
 
 // A loop drives the connections of an Echo or Fan load from one thread, over epoll.
 type loop struct {
-	spec   Spec
-	script *script
-	epoll  int
-	conns  []*conn
-	byFD   map[int32]*conn
-	buf    []byte // every read goes here: a listener keeps nothing
+	spec  Spec
+	epoll int
+	conns []*conn
+	byFD  map[int32]*conn
+	buf   []byte // every read goes here: a listener keeps nothing
 
 	stopping bool // no new batch is sent
 	busy     int  // connections that wait for replies
@@ -37,25 +36,28 @@ func newLoop(spec Spec) *loop {
 	return &loop{spec: spec, epoll: -1, byFD: map[int32]*conn{}, buf: make([]byte, 256<<10)}
 }
 
-// connect opens the connections. The first one tells what the server agrees to, and so what will be said.
+// connect opens the connections. The first one of each kind tells what the server agrees to, and so what will be said.
 func (l *loop) connect() (err error) {
 	if l.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return err
 	}
-	var first extension
+	first := make([]extension, l.spec.kinds())
 	for i := range l.spec.Conns {
 		ext, err := l.open(i)
-		if err == nil && i == 0 {
-			first = ext
-			l.script, err = newScript(l.spec, ext)
-		}
-		if err == nil && ext != first {
-			err = fmt.Errorf("agreed on %+v, the first one on %+v", ext, first)
+		kind := i % len(first)
+		switch {
+		case err != nil:
+		case i == kind:
+			first[kind] = ext
+			l.conns[i].script, err = newScript(l.spec.of(i), ext)
+		case ext != first[kind]:
+			err = fmt.Errorf("agreed on %+v, the first one on %+v", ext, first[kind])
+		default:
+			l.conns[i].script = l.conns[kind].script
 		}
 		if err != nil {
 			return fmt.Errorf("connection %d: %w", i, err)
 		}
-		l.conns[i].script = l.script
 	}
 	return nil
 }
@@ -76,7 +78,7 @@ func (l *loop) open(i int) (ext extension, err error) {
 	l.conns = append(l.conns, c)
 	l.byFD[int32(s)] = c
 	if !l.spec.Raw {
-		if ext, err = handshake(s, l.spec); err != nil {
+		if ext, err = handshake(s, l.spec.of(i)); err != nil {
 			return ext, err
 		}
 	}
@@ -220,7 +222,7 @@ func (l *loop) send(c *conn, n int) error {
 	if l.spec.Kind == Echo {
 		c.due = n
 	}
-	frames := l.script.send(c.sent, n)
+	frames := c.script.send(c.sent, n)
 	c.sent += n
 	return l.write(c, frames)
 }

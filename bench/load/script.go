@@ -67,19 +67,19 @@ func newScript(spec Spec, ext extension) (*script, error) {
 	if spec.Payload == Binary {
 		s.op = 2
 	}
+	if spec.Numbered {
+		s.replies = numbered(texts, spec.Fan)
+	}
 	packed := [2][][]byte{texts, texts}
 	if spec.Deflate {
 		packed = deflateAll(texts, ext)
 		if !ext.serverNoTakeover {
-			joined := bytes.Join(texts, nil)
+			joined := bytes.Join(s.replies, nil)
 			s.history = append(joined, joined...)
 		}
 	}
 	for i := range s.pass {
 		s.pass[i] = frames(packed[i], s.op, spec.Deflate)
-	}
-	if spec.Numbered {
-		s.replies = numbered(texts[0], spec.Fan)
 	}
 	return s, nil
 }
@@ -87,18 +87,20 @@ func newScript(spec Spec, ext extension) (*script, error) {
 // scriptLength is how many different messages a script has: one for each in flight; with compression so many that a text
 // comes round again only when it has left the largest window.
 func scriptLength(spec Spec) int {
-	if spec.Deflate {
+	if spec.Deflate || spec.Mixed {
 		return 2 * maxWindow / min(spec.Size, maxWindow)
 	}
 	return max(1, spec.InFlight)
 }
 
-// numbered returns n copies of p whose first byte is 0, 1, 2, ...
-func numbered(p []byte, n int) [][]byte {
-	all := make([][]byte, n)
-	for i := range all {
-		all[i] = bytes.Clone(p)
-		all[i][0] = byte(i)
+// numbered returns n copies of each text whose first byte is 0, 1, 2, ...
+func numbered(texts [][]byte, n int) (all [][]byte) {
+	for _, text := range texts {
+		for i := range n {
+			p := bytes.Clone(text)
+			p[0] = byte(i)
+			all = append(all, p)
+		}
 	}
 	return all
 }

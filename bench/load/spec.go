@@ -41,7 +41,24 @@ type Spec struct {
 	Numbered bool    // Fan: the first byte of the k-th of them is k, not the payload's
 	Deflate  bool    // offer permessage-deflate, and fail unless the server takes it
 	Takeover bool    // with Deflate: fail unless both sides keep their context; without: unless both give it up
+	Mixed    bool    // Fan: in turn, connections offer no permessage-deflate, offer it without context takeover, and as browsers do
 	Window   int     // with Deflate: offer this many window bits for both sides; 0: offer as browsers do
+}
+
+// of returns the spec of the i-th connection.
+func (s Spec) of(i int) Spec {
+	if s.Mixed {
+		s.Deflate, s.Takeover = i%s.kinds() > 0, i%s.kinds() > 1
+	}
+	return s
+}
+
+// kinds is how many connections in a row differ.
+func (s Spec) kinds() int {
+	if s.Mixed {
+		return 3
+	}
+	return 1
 }
 
 // Result is what one window saw.

@@ -22,16 +22,15 @@ var gorilla = Server{
 		Deflate:   onGorilla(gorillaEcho),
 		Writers:   onGorilla(gorillaWriters),
 		Broadcast: onGorilla(gorillaBroadcast),
-		Prepared: onGorilla(func(cfg Config) func(*websocket.Conn) gorillaFunc {
-			return gorillaPrepared(cfg, websocket.NewPreparedMessage, (*websocket.Conn).WritePreparedMessage)
-		}),
+		Prepared:  onGorilla(gorillaPreparedMessage),
+		Mixed:     onGorilla(gorillaPreparedMessage),
 	},
 }
 
 // onGorilla makes a mode of a function that is called with each connection and returns what handles its messages.
 func onGorilla(open func(Config) func(*websocket.Conn) gorillaFunc) Maker {
 	return onHTTP(func(cfg Config) http.HandlerFunc {
-		up := websocket.Upgrader{WriteBufferPool: &sync.Pool{}, EnableCompression: cfg.Mode == Deflate}
+		up := websocket.Upgrader{WriteBufferPool: &sync.Pool{}, EnableCompression: cfg.Mode == Deflate || cfg.Mode == Mixed}
 		opened := open(cfg)
 		return func(w http.ResponseWriter, r *http.Request) {
 			c, err := up.Upgrade(w, r, nil)
@@ -100,6 +99,10 @@ func gorillaBroadcast[C gorillaLike](cfg Config) func(C) gorillaFunc {
 			return true
 		}
 	}
+}
+
+func gorillaPreparedMessage(cfg Config) func(*websocket.Conn) gorillaFunc {
+	return gorillaPrepared(cfg, websocket.NewPreparedMessage, (*websocket.Conn).WritePreparedMessage)
 }
 
 func gorillaPrepared[C gorillaLike, P any](cfg Config, prepare func(int, []byte) (P, error), write func(C, P) error) func(C) gorillaFunc {

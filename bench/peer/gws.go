@@ -22,6 +22,7 @@ var gws = Server{
 		Writers:   onHTTP(gwsWriters),
 		Broadcast: onHTTP(gwsBroadcast),
 		Prepared:  onHTTP(gwsPrepared),
+		Mixed:     onHTTP(gwsPrepared),
 	},
 }
 
@@ -85,7 +86,7 @@ func gwsPrepared(cfg Config) http.HandlerFunc {
 }
 
 func gwsHandler(cfg Config, events *gwsEvents) http.HandlerFunc {
-	takeover := cfg.Mode == Takeover
+	takeover := cfg.Mode == Takeover || cfg.Mode == Mixed
 	up := gwslib.NewUpgrader(events, &gwslib.ServerOption{
 		CheckUtf8Enabled: cfg.Mode == Text,
 		PermessageDeflate: gwslib.PermessageDeflate{

@@ -25,6 +25,7 @@ const (
 	Writers   Mode = "writers"   // for each message Goroutines goroutines write it back Each times each
 	Broadcast Mode = "broadcast" // each message goes to all connections, Config.Burst times, its first byte counting
 	Prepared  Mode = "prepared"  // the same, framed once for all of them
+	Mixed     Mode = "mixed"     // the same, with permessage-deflate on those that offer it, with context takeover where they and the library can
 )
 
 // What a message sets off in Writers mode.
@@ -36,7 +37,7 @@ const (
 // Config says how a server process runs. Servers built elsewhere get it as environment variables (see README.md).
 type Config struct {
 	Mode  Mode
-	Burst int  // Broadcast and Prepared: copies of each message
+	Burst int  // Broadcast, Prepared and Mixed: copies of each message
 	Chi   bool // behind chi with RequestID, RealIP, Recoverer and a route
 	TLS   bool // the listener speaks TLS
 }

@@ -23,6 +23,9 @@ func loadFor(mode Mode) load.Spec {
 		spec.Payload, spec.Deflate, spec.Takeover = load.JSON, true, mode == Takeover
 	case Writers:
 		spec.Kind, spec.Conns, spec.Fan = load.Fan, 1, Goroutines*Each
+	case Mixed:
+		spec.Kind, spec.Conns, spec.Payload = load.Fan, 6, load.JSON
+		spec.Fan, spec.Numbered, spec.Mixed = 5, true, true
 	case Broadcast, Prepared:
 		spec.Kind, spec.Fan, spec.Numbered = load.Fan, 5, true
 	}

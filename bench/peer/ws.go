@@ -24,6 +24,7 @@ var (
 			Writers:   onHTTP(wsWriters),
 			Broadcast: onHTTP(wsBroadcast),
 			Prepared:  onHTTP(wsPrepared),
+			Mixed:     onHTTP(wsPrepared),
 		},
 	}
 	ownEvents = Server{
@@ -42,7 +43,7 @@ var (
 		Name:  "ws-trywrite",
 		Role:  Ours,
 		About: "this library, TryWrite with all of a burst",
-		Modes: map[Mode]Maker{Prepared: onHTTP(wsTryWrite)},
+		Modes: map[Mode]Maker{Prepared: onHTTP(wsTryWrite), Mixed: onHTTP(wsTryWrite)},
 	}
 )
 
@@ -75,7 +76,7 @@ func wsOptions(cfg Config) ws.Options {
 	switch cfg.Mode {
 	case Deflate:
 		o.Compression = ws.CompressionNoTakeover
-	case Takeover:
+	case Takeover, Mixed:
 		o.Compression = ws.CompressionTakeover
 	}
 	return o

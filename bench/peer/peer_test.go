@@ -37,6 +37,9 @@ func TestModes(t *testing.T) {
 	for _, s := range Servers {
 		for mode := range s.Modes {
 			t.Run(s.Name+"/"+string(mode), func(t *testing.T) {
+				if raceEnabled && s == &gws && mode == Mixed {
+					t.Skip("its Broadcaster looks at a connection's window without the connection's lock")
+				}
 				spec := loadFor(mode)
 				spec.Raw = s.Role == Floor
 				testLoad(t, s, Config{Mode: mode, Burst: spec.Fan}, spec)

@@ -2,7 +2,7 @@
 # others; `make` runs those that take a minute.
 
 .DEFAULT_GOAL := check
-.PHONY: check test race vet format lint modules interop bench fuzz cover vuln
+.PHONY: check test race vet format lint schema modules interop bench fuzz cover vuln
 
 GOLANGCI := v2.15.0
 FUZZTIME := 10s
@@ -36,6 +36,15 @@ lint: .cache/golangci-lint-$(GOLANGCI)
 .cache/golangci-lint-$(GOLANGCI):
 	GOBIN=$(CURDIR)/.cache go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI)
 	mv .cache/golangci-lint $@
+
+# What is made from types, held against TypeScript's compiler, AsyncAPI's own
+# schema and a browser; without these packages such tests are skipped.
+schema: router/schema/client/node_modules
+	go test -count=1 ./router/schema/... ./examples/rpc
+
+router/schema/client/node_modules: router/schema/client/package.json
+	cd router/schema/client && npm install --no-audit --no-fund
+	touch $@
 
 # All nested modules but interop, which needs its peers.
 modules:

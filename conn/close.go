@@ -25,12 +25,28 @@ const (
 
 // end notes why the connection is over, and returns it: the first cause wins.
 func (c *Conn) end(cause error) error {
+	cause, first := c.claim(cause)
+	if first {
+		c.conclude(cause)
+	}
+	return cause
+}
+
+// claim is the first half of end, for those who still have a close frame to
+// send: if that fails, it is not why the connection is over. Whoever is first
+// has to conclude.
+func (c *Conn) claim(cause error) (_ error, first bool) {
 	if !errors.Is(cause, net.ErrClosed) {
 		cause = &closedBy{cause}
 	}
 	if !c.ended.CompareAndSwap(nil, &cause) {
-		return c.over()
+		return c.over(), false
 	}
+	return cause, true
+}
+
+// conclude tells everybody.
+func (c *Conn) conclude(cause error) {
 	o := &c.out
 	o.mu.Lock()
 	o.err = cause
@@ -44,7 +60,6 @@ func (c *Conn) end(cause error) error {
 	if a := c.attached.Load(); a != nil {
 		a.wake() // nobody is reading who would notice
 	}
-	return cause
 }
 
 // release closes the transport.
@@ -99,15 +114,16 @@ func (c *Conn) refuse(code StatusCode, cause error) error {
 // A code that may not be sent becomes 1011. A connection that is over already
 // stays as it is. It never blocks.
 func (c *Conn) CloseCause(code StatusCode, reason string, cause error) {
-	switch {
-	case code == 0:
+	if code == 0 {
 		c.fail(cause)
-	case c.over() == nil:
-		if !wire.ValidCode(uint16(code)) {
-			code, reason = StatusInternalError, ""
-		}
+		return
+	}
+	if !wire.ValidCode(uint16(code)) {
+		code, reason = StatusInternalError, ""
+	}
+	if cause, first := c.claim(cause); first {
 		c.sendClose(code, strings.ToValidUTF8(reason, "\uFFFD"))
-		c.end(cause)
+		c.conclude(cause)
 		go c.linger(true)
 	}
 }
@@ -124,13 +140,18 @@ func (c *Conn) violated(err *wire.Error) error {
 	return c.refuse(StatusCode(err.Code), &ProtocolError{StatusCode(err.Code), err.Error()})
 }
 
-// sendClose accepts a close frame behind all messages, unless there has been
-// one, and sends it without blocking.
-func (c *Conn) sendClose(code StatusCode, reason string) bool {
+// sendClose sends a close frame without blocking, unless there has been one.
+func (c *Conn) sendClose(code StatusCode, reason string) {
+	c.out.mu.Lock()
+	c.acceptClose(code, reason)
+	c.kick()
+}
+
+// acceptClose accepts a close frame behind all messages, unless there has been
+// one. mu is held.
+func (c *Conn) acceptClose(code StatusCode, reason string) bool {
 	o := &c.out
-	o.mu.Lock()
 	if o.refused() != nil {
-		o.mu.Unlock()
 		return false
 	}
 	o.closing, o.sent = true, code
@@ -139,7 +160,6 @@ func (c *Conn) sendClose(code StatusCode, reason string) bool {
 	n := c.frameLen(len(p))
 	o.buf = c.appendFrame(pool.Grow(o.buf, n), wire.Header{Opcode: wire.Close, Fin: true}, p)
 	o.accepted += int64(n)
-	c.kick()
 	return true
 }
 
@@ -151,11 +171,19 @@ func (c *Conn) peerClosed(p []byte) error {
 		return c.violated(bad)
 	}
 	c.publish() // those who are told of the end want to know all
-	first := !c.sendClose(StatusCode(code), "")
-	c.out.mu.Lock()
-	sent, idle := c.out.sent, !c.out.busy
-	c.out.mu.Unlock()
-	cause := c.end(&CloseError{Code: StatusCode(code), Reason: reason, Sent: sent, SentFirst: first})
+	ce := &CloseError{Code: StatusCode(code), Reason: reason}
+	o := &c.out
+	o.mu.Lock()
+	ce.SentFirst = !c.acceptClose(ce.Code, "")
+	ce.Sent = o.sent
+	cause, first := c.claim(ce)
+	c.kick()
+	if first {
+		c.conclude(cause)
+	}
+	o.mu.Lock()
+	idle := !o.busy
+	o.mu.Unlock()
 	// A client leaves the first step to the server (RFC 6455 7.1.1).
 	drain := c.client || c.in.at < len(c.in.buf)
 	if !drain && idle && c.socket {

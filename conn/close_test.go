@@ -87,6 +87,39 @@ func TestPeerCloses(t *testing.T) {
 	})
 }
 
+// A peer that closes and is gone, so that it can't be answered, has closed all the same; and one that breaks a rule and is gone
+// has broken it.
+func TestPeerClosesAndIsGone(t *testing.T) {
+	run(t, func(t *testing.T, m mode) {
+		for _, unread := range []bool{false, true} { // then TCP sends a reset
+			for name, read := range readers {
+				c, p := m.raw(t, conn.Config{})
+				if unread {
+					if err := c.Write(t.Context(), conn.Text, []byte("unread")); err != nil {
+						t.Fatal(err)
+					}
+				}
+				p.send(fin|closes, closing(1000, "bye"))
+				p.nc.Close()
+				_, _, err := read(soon(t), c)
+				if name == "Messages" && err == io.EOF {
+					err = context.Cause(c.Context())
+				}
+				if got, want := closeError(t, err), (conn.CloseError{Code: 1000, Reason: "bye", Sent: 1000}); got != want {
+					t.Errorf("unread %v, %s: %+v", unread, name, got)
+				}
+				c, p = m.raw(t, conn.Config{})
+				p.send(fin|3, "")
+				p.nc.Close()
+				var pe *conn.ProtocolError
+				if _, _, err := read(soon(t), c); !errors.As(err, &pe) {
+					t.Errorf("%s: %v", name, err)
+				}
+			}
+		}
+	})
+}
+
 // A sequence of messages ends without an error when the connection was closed as planned, by whomever.
 func TestMessagesEnd(t *testing.T) {
 	for _, c := range []struct {

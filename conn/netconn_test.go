@@ -27,7 +27,7 @@ func (m mode) netPair(t testing.TB) (a, b net.Conn) {
 func TestNetConn(t *testing.T) {
 	runAll(t, func(t *testing.T, m mode) {
 		a, b := m.netPair(t)
-		const n = 1 << 20
+		n := scaled(1 << 20)
 		send := func(c net.Conn) func() error {
 			return func() error {
 				w := bufio.NewWriterSize(c, 10_000)

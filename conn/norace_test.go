@@ -3,3 +3,5 @@
 package conn_test
 
 const race = false
+
+func scaled(n int) int { return n }

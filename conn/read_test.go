@@ -40,7 +40,7 @@ func TestReadGivenUpAnywhere(t *testing.T) {
 		runOver(t, s, func(t *testing.T, m mode) {
 			bytes, want := conversation(newRawPeer(t, nil, !m.client))
 			step := 1
-			if s.name != "memory" {
+			if s.name != "memory" || race {
 				step = 7
 			}
 			for at := 0; at < len(bytes) && at < 500; at += step {
@@ -174,7 +174,7 @@ func TestReadFlooded(t *testing.T) {
 // takes nothing with it.
 func TestReadersTakeTurns(t *testing.T) {
 	runAll(t, func(t *testing.T, m mode) {
-		const messages, each = 400, 8
+		messages, each := scaled(400), 8
 		c, peer := m.pair(t, conn.Config{}, conn.Config{})
 		ctx, cancel := context.WithCancel(soon(t))
 		defer cancel()

@@ -186,8 +186,9 @@ func TestMessageTimeout(t *testing.T) {
 	both(t, func(t *testing.T, m mode) {
 		c, p := m.raw(t, conn.Config{})
 		go func() {
+			time.Sleep(500 * time.Microsecond) // never at the time of a check
 			for _, err := p.nc.Write(p.frame(text, "slow")); err == nil; _, err = p.nc.Write(p.frame(cont, "ly")) {
-				time.Sleep(time.Second)
+				time.Sleep(1001 * time.Millisecond)
 			}
 		}()
 		began := time.Now()

@@ -327,7 +327,7 @@ func TestOnWritableAtTheEnd(t *testing.T) {
 // any other error of its context that it doesn't.
 func TestWriteErrorsAreTrue(t *testing.T) {
 	for _, m := range []mode{{stream: small(500)}, {stream: small(500), client: true}, {stream: small(5000), deflate: true}} {
-		for seed := range 30 {
+		for seed := range scaled(30) {
 			synctest.Test(t, func(t *testing.T) {
 				m, dribble := m, wstest.Faults{Seed: uint64(seed) + 1, ReadMax: 3000, ReadDelay: time.Second / 10}
 				a, b := m.stream.ends(t)
@@ -382,7 +382,7 @@ func firstDifference(got, want []string) string {
 // Many write at once: every message comes whole, and each writer's in its order.
 func TestWritersAtOnce(t *testing.T) {
 	runAll(t, func(t *testing.T, m mode) {
-		const each = 60
+		each := scaled(60)
 		c, peer := m.pair(t, conn.Config{}, conn.Config{})
 		ctx := soon(t)
 		var wg sync.WaitGroup

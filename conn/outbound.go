@@ -280,7 +280,7 @@ func (c *Conn) pump(batch []byte) {
 	n, err := c.raw.write(c, batch, nil, false)
 	switch {
 	case err != nil:
-		c.sendFailed(err)
+		go c.sendFailed(err)
 	case n < len(batch):
 		c.flushLater(batch, n)
 	default:
@@ -368,7 +368,7 @@ func (c *Conn) sentAll(head, body []byte) {
 		}
 		var err error
 		if n, err = c.raw.write(c, head, nil, false); err != nil {
-			c.sendFailed(err)
+			go c.sendFailed(err)
 			return
 		}
 		if n < len(head) {
@@ -398,9 +398,10 @@ func (c *Conn) flusher(batch []byte, n int) {
 }
 
 // sendFailed ends the connection because the transport takes nothing any more.
-// The caller was the sender.
+// The caller was the sender, and can wait for a moment.
 func (c *Conn) sendFailed(err error) error {
 	if err != ErrWriteCut {
+		c.hearOut()
 		err = &CloseError{Code: StatusAbnormal, Err: err}
 	}
 	err = c.fail(err)
@@ -410,6 +411,40 @@ func (c *Conn) sendFailed(err error) error {
 	o.changed()
 	o.mu.Unlock()
 	return err
+}
+
+const (
+	// hearTime is how long a failed write waits for a read that is under way.
+	hearTime = 100 * time.Millisecond
+	// hearPieces is how much is read in its place.
+	hearPieces = 256
+)
+
+// hearOut gives the peer's close frame, which may lie unread, a chance to be the
+// connection's end: proxies cut a connection both ways as soon as the server has
+// closed its side, and the write that is under way would be all the news. What
+// comes before the close frame is dropped, as it is with every failure.
+func (c *Conn) hearOut() {
+	if !c.reading.tryAcquire() {
+		timer := time.NewTimer(hearTime)
+		defer timer.Stop()
+		select {
+		case <-c.ctx.Done():
+		case <-timer.C:
+		}
+		return
+	}
+	defer c.reading.release()
+	if !c.socket {
+		return // reading could block
+	}
+	c.in.stream = nil
+	c.lift()
+	c.in.nowait, c.in.short = true, false
+	for i, err := 0, error(nil); err == nil && i < hearPieces; i++ {
+		_, err = c.nextPiece(c.ctx)
+	}
+	c.in.nowait = false
 }
 
 // cutShort sorts out a send of which only n bytes were written.

@@ -183,7 +183,8 @@ func (c *Conn) accepts(p *Prepared) bool {
 func (c *Conn) tryDirect(head, frame []byte) error {
 	n, err := c.raw.write(c, head, frame, false)
 	if err != nil {
-		return c.sendFailed(err)
+		go c.sendFailed(err)
+		return nil
 	}
 	if total := len(head) + len(frame); n < total {
 		rest := append(pool.Get(total-n), head[min(n, len(head)):]...)

@@ -37,7 +37,9 @@ type Drain struct {
 	// never more than half of the time that Shutdown has.
 	Spread time.Duration
 	// RetryAfter, if not 0, has each client told to come back after a random part
-	// of it, by the close reason "retry-after=" and seconds. RetryAfter reads that.
+	// of it, by the close reason "retry-after=" and seconds, which the function
+	// RetryAfter reads. It is also the Retry-After of the upgrades that are refused
+	// meanwhile; by default that is the rest of the time that Shutdown has.
 	RetryAfter time.Duration
 }
 
@@ -133,7 +135,10 @@ func (g *Group) draining() (retryAfter time.Duration, draining bool) {
 	if g.empty == nil {
 		return 0, false
 	}
-	return max(time.Until(g.until), g.leave.RetryAfter, time.Second), true
+	if wait := g.leave.RetryAfter; wait > 0 {
+		return wait, true
+	}
+	return max(time.Until(g.until), time.Second), true
 }
 
 // Shutdown refuses new upgrades (503 with Retry-After), closes the live

@@ -61,31 +61,24 @@ func (s *sightings) expect(t *testing.T, want ...string) {
 }
 
 func TestObserver(t *testing.T) {
-	for name, h := range map[string]*ws.Handler{"serve": {Serve: echo}, "events": {Events: echoEvents{make(chan error, 1)}}} {
-		t.Run(name, func(t *testing.T) {
+	forms(t, func(t *testing.T, handler func(onMessage) *ws.Handler) {
+		networks(t, func(t *testing.T, start func(*testing.T, http.Handler) *site) {
 			var server, client sightings
+			h := handler(echoMessage)
 			h.Options.Observer = server.observer()
-			srv := httptest.NewServer(h)
-			defer srv.Close()
-			c, _, err := ws.Dial(t.Context(), srv.URL+"/here", &ws.DialOptions{Observer: client.observer()})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := c.Write(t.Context(), ws.Text, []byte("hello")); err != nil {
-				t.Fatal(err)
-			}
-			if _, _, err := c.Read(t.Context()); err != nil {
-				t.Fatal(err)
-			}
+			s := start(t, h)
+			s.options.Observer = client.observer()
+			c := s.dial()
+			roundTrip(t, c, "hello")
 			if err := c.Close(t.Context(), ws.StatusGoingAway, ""); err != nil {
 				t.Fatal(err)
 			}
 			<-server.closed
 			<-client.closed
-			server.expect(t, "opened /here true", "in 5", "out 5", "closed 1001")
+			server.expect(t, "opened /ws true", "in 5", "out 5", "closed 1001")
 			client.expect(t, "opened client true", "out 5", "in 5", "closed 1001")
 		})
-	}
+	})
 }
 
 // TestObserverRefused checks that each refusal is told once, by whomever it is.

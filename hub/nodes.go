@@ -42,7 +42,7 @@ func (n *nodes) start(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := h.tellAll(ctx, appendPacket(nil, kindHello, h.node)); err != nil {
+	if err := h.tellAll(ctx, newPacket(kindHello, h.node)); err != nil {
 		return err
 	}
 	beating, end := context.WithCancel(context.Background())
@@ -62,7 +62,7 @@ func (n *nodes) stop(ctx context.Context) {
 	}
 	end()
 	<-over
-	if err := n.h.tellAll(ctx, appendPacket(nil, kindBye, n.h.node)); err != nil {
+	if err := n.h.tellAll(ctx, newPacket(kindBye, n.h.node)); err != nil {
 		n.h.opts.Logger.Warn("hub: the other nodes will find out by themselves that this one is gone", "error", err)
 	}
 }
@@ -80,7 +80,7 @@ func (n *nodes) beat(ctx context.Context) {
 			return
 		}
 		within, cancel := context.WithTimeout(ctx, every)
-		err := n.h.tellAll(within, appendPacket(nil, kindBeat, n.h.node))
+		err := n.h.tellAll(within, newPacket(kindBeat, n.h.node))
 		cancel()
 		if err != nil && ctx.Err() == nil {
 			n.h.opts.Logger.Warn("hub: heartbeat failed", "error", err)
@@ -188,7 +188,7 @@ func (h *Hub) Tell(ctx context.Context, node string, p []byte) error {
 		h.told(node, p)
 		return nil
 	}
-	_, err := h.broker.Publish(ctx, Topic{Name: nodeTopic + node}, "", append(appendPacket(nil, kindTold, h.node), p...))
+	_, err := h.broker.Publish(ctx, Topic{Name: nodeTopic + node}, "", append(newPacket(kindTold, h.node), p...))
 	return err
 }
 
@@ -230,7 +230,7 @@ func (h *Hub) packJSON(k kind, v any) []byte {
 	if err != nil {
 		panic(err) // the hub's own types can be encoded
 	}
-	return append(appendPacket(nil, k, h.node), body...)
+	return append(newPacket(k, h.node), body...)
 }
 
 // publishJSON tells other nodes something that they can do without.
@@ -259,7 +259,7 @@ func (v receiver) Deliver(d Delivery) {
 		p, err := parsePacket(d.Data)
 		if err == nil && p.from != h.node {
 			h.nodes.hear(p.from)
-			err = h.control(p, r)
+			err = h.control(p)
 		}
 		if err != nil {
 			h.malformed(d.Topic, err)
@@ -278,9 +278,8 @@ func (v receiver) Lost(topics []string) {
 	}
 }
 
-// control deals with a packet that is no message to a room; r is the room in
-// whose second topic it came, nil: none.
-func (h *Hub) control(p packet, r *room) error {
+// control deals with a packet that is no message to a room.
+func (h *Hub) control(p packet) error {
 	switch p.kind {
 	case kindHello:
 		go h.publishBeat(p.from)
@@ -316,7 +315,7 @@ func (h *Hub) publishBeat(node string) {
 	ctx, cancel := context.WithTimeout(context.Background(), brokerTimeout)
 	defer cancel()
 	// Without the answer that node learns of this one from the next heartbeat.
-	_, _ = h.broker.Publish(ctx, Topic{Name: nodeTopic + node}, "", appendPacket(nil, kindBeat, h.node))
+	_, _ = h.broker.Publish(ctx, Topic{Name: nodeTopic + node}, "", newPacket(kindBeat, h.node))
 }
 
 // direct delivers messages that are for no room.

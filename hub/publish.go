@@ -113,7 +113,7 @@ func (h *Hub) publishKept(ctx context.Context, t Topic, ms []Message) (pos Posit
 
 // pack makes a packet of messages, with a text before them if it is not empty.
 func (h *Hub) pack(k kind, text string, cts []*content) []byte {
-	b := appendPacket(nil, k, h.node)
+	b := newPacket(k, h.node)
 	if text != "" {
 		b = appendText(b, text)
 	}

@@ -37,8 +37,9 @@ type packet struct {
 	body []byte
 }
 
-func appendPacket(b []byte, k kind, from string) []byte {
-	return appendText(append(b, version, byte(k)), from)
+// newPacket begins a packet; its body is what is appended.
+func newPacket(k kind, from string) []byte {
+	return appendText([]byte{version, byte(k)}, from)
 }
 
 func appendText[T string | []byte](b []byte, s T) []byte {

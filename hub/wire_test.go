@@ -16,7 +16,7 @@ var contents = []*content{
 }
 
 func TestPacket(t *testing.T) {
-	b := appendPacket(nil, kindMessage, "n")
+	b := newPacket(kindMessage, "n")
 	for _, ct := range contents {
 		b = ct.append(b)
 	}
@@ -50,7 +50,7 @@ func TestPacket(t *testing.T) {
 // Whatever comes is an error, or is what append makes of the result.
 func FuzzParse(f *testing.F) {
 	for _, ct := range contents {
-		f.Add(ct.append(appendPacket(nil, kindMessage, "n")))
+		f.Add(ct.append(newPacket(kindMessage, "n")))
 	}
 	f.Add([]byte{version, 1, 1, 'n', 1, 0, 0, 0xff, 0xff, 0xff, 0xff, 0x0f})
 	f.Fuzz(func(t *testing.T, b []byte) {

@@ -125,8 +125,15 @@ func testUnrecoverable(t *testing.T, n Network) {
 	if ds, _ := a.history(red, ds[0].Pos, 1000); len(contents(ds)) < 4 {
 		t.Errorf("%d messages since the oldest that is kept", len(ds))
 	}
+	if ds, _, err := a.Broker.(hub.History).History(within(t), red, first, 1000); err == nil { // it keeps more than it has to
+		checkChain(t, ds)
+		if len(ds) != 300 || ds[0].Prev != first.Offset {
+			t.Errorf("%d messages of 300 behind %v", len(ds), first)
+		}
+	} else if !errors.Is(err, hub.ErrUnrecoverable) {
+		t.Error(err)
+	}
 	for name, since := range map[string]hub.Position{
-		"long gone":     first,
 		"another epoch": {Offset: last.Offset, Epoch: last.Epoch + "x"},
 		"in the future": {Offset: last.Offset + 1000, Epoch: last.Epoch},
 	} {
@@ -172,7 +179,12 @@ func testIDs(t *testing.T, n Network) {
 	positions := make([]hub.Position, 8)
 	for i := range positions {
 		v := []node{a, b}[i%2]
-		wg.Go(func() { positions[i], _ = v.Publish(within(t), red, "id-1", []byte("once")) })
+		wg.Go(func() {
+			var err error
+			if positions[i], err = v.Publish(within(t), red, "id-1", []byte("once")); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 	wg.Wait()
 	for _, p := range positions {

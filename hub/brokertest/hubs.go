@@ -149,15 +149,15 @@ func say(t testing.TB, h *hub.Hub, room string, texts ...string) hub.Position {
 func testRooms(t *testing.T, n Network) {
 	one, two := startHub(t, n, nil), startHub(t, n, nil)
 	ada, bob := dial(t, one, "ada"), dial(t, two, "bob")
-	red, größe := "red/"+fmt.Sprint(rand.Uint64()), "größe *>. "+fmt.Sprint(rand.Uint64())
+	red, size := "red/"+fmt.Sprint(rand.Uint64()), "size *>. "+fmt.Sprint(rand.Uint64())
 	ada.join(red, nil)
 	bob.join(red, nil)
-	bob.join(größe, nil)
+	bob.join(size, nil)
 	say(t, one, red, "one", "two")
 	ada.hears(red, "one", "two")
 	bob.hears(red, "one", "two")
-	say(t, one, größe, "from elsewhere")
-	bob.hears(größe, "from elsewhere")
+	say(t, one, size, "from elsewhere")
+	bob.hears(size, "from elsewhere")
 	m := hub.Typed(said, "not for ada")
 	m.Except = ada.conn
 	if _, err := one.Publish(within(t), red, m); err != nil {
@@ -305,9 +305,12 @@ func testPresence(t *testing.T, n Network) {
 		two.Leave(cyTwo.conn, room)
 		ada.sees("ada", "bob")
 		bob.sees("ada", "bob")
-		if got := two.Presence(room); len(got) != 2 {
-			t.Errorf("Presence is %v", got)
-		}
+		eventually(t, func() error {
+			if got := two.Presence(room); len(got) != 2 {
+				return fmt.Errorf("Presence is %v", got)
+			}
+			return nil
+		})
 		bob.hangUp()
 		ada.sees("ada")
 	}

@@ -199,7 +199,7 @@ func TestObserverStall(t *testing.T) {
 
 // TestObserverAllocations compares an echo without an observer, with an empty one, and with one that counts.
 func TestObserverAllocations(t *testing.T) {
-	if raceEnabled {
+	if race {
 		t.Skip("the race detector allocates")
 	}
 	var n int
@@ -209,7 +209,7 @@ func TestObserverAllocations(t *testing.T) {
 		Queued:     func(*conn.Conn, int) { n++ },
 	}
 	for _, o := range []*conn.Observer{nil, {}, counting} {
-		srv, cli := tcpPair(t, conn.Config{Observer: o}, conn.Config{})
+		srv, cli := (mode{stream: overTCP}).pair(t, conn.Config{Observer: o}, conn.Config{})
 		ctx, p, buf := t.Context(), make([]byte, 32), make([]byte, 0, 64)
 		allocs := testing.AllocsPerRun(200, func() {
 			if err := cli.Write(ctx, conn.Binary, p); err != nil {

@@ -13,7 +13,7 @@ import (
 // in its order, also when the one who sends for the others has had enough of it.
 func TestManyWriters(t *testing.T) {
 	const writers, each = 16, 3000
-	a, b := tcpPair(t, conn.Config{}, conn.Config{})
+	a, b := (mode{stream: overTCP}).pair(t, conn.Config{}, conn.Config{})
 	ctx := context.Background()
 	var wg sync.WaitGroup
 	for w := range writers {

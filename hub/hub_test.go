@@ -2,6 +2,7 @@ package hub_test
 
 import (
 	"errors"
+	"github.com/tidewire/ws/internal/leaktest"
 	"runtime"
 	"slices"
 	"strings"
@@ -118,7 +119,7 @@ func TestNoGoroutinePerMember(t *testing.T) {
 	for _, p := range ps {
 		p.gets("hello")
 	}
-	if left := leaked(before); left > 0 {
+	if left := leaktest.Left(before); left > 0 {
 		t.Errorf("%d members cost %d goroutines", len(ps), left)
 	}
 }

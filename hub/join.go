@@ -34,12 +34,12 @@ type JoinOptions struct {
 type Joined struct {
 	// Pos is the position behind which what is published now is sent; zero in
 	// a room without a history.
-	Pos Position
+	Pos Position `json:"pos,omitzero"`
 	// Recovered says that everything since JoinOptions.Since is being sent; else
 	// the client has to find out otherwise what it has missed.
-	Recovered bool
+	Recovered bool `json:"recovered"`
 	// Missed is how many messages of the history are being sent.
-	Missed int
+	Missed int `json:"missed"`
 }
 
 // maxMeta bounds JoinOptions.Meta, in bytes.

@@ -204,6 +204,9 @@ func (c *Conn) linger(drain bool) {
 	defer context.AfterFunc(ctx, c.release)() // closing one side of TLS can block
 	deadline, _ := ctx.Deadline()
 	_ = c.t.SetWriteDeadline(deadline)
+	if drain { // a read that is under way ends now, however long the peer takes
+		_ = c.t.SetReadDeadline(aLongTimeAgo)
+	}
 	if c.awaitSent(ctx) != nil {
 		return
 	}
@@ -211,7 +214,6 @@ func (c *Conn) linger(drain bool) {
 	if !drain {
 		return
 	}
-	_ = c.t.SetReadDeadline(aLongTimeAgo) // ends a read that is under way
 	if c.reading.acquire(ctx, nil) != nil {
 		return
 	}

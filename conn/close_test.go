@@ -657,6 +657,23 @@ func TestCloseCause(t *testing.T) {
 	})
 }
 
+// A Read returns as soon as the connection is over, although the close frame can't go out.
+func TestCloseCauseStuckPeer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := mode{stream: overMemory}.raw(t, conn.Config{})
+		reading := start(func() error { _, _, err := c.Read(c.Context()); return err })
+		writing := start(func() error { return c.Write(context.Background(), conn.Binary, payload(1<<20)) })
+		synctest.Wait()
+		c.CloseCause(4000, "", conn.ErrShutdown)
+		if took := elapsed(func() { checkOver(t, c, result(t, reading)) }); took != 0 {
+			t.Errorf("Read took %v to notice", took)
+		}
+		if err := result(t, writing); !errors.Is(err, conn.ErrShutdown) {
+			t.Error(err)
+		}
+	})
+}
+
 // CloseRead answers pings, notices the end, and takes no message.
 func TestCloseRead(t *testing.T) {
 	run(t, func(t *testing.T, m mode) {

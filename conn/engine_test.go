@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/tidewire/ws/conn"
+	"github.com/tidewire/ws/internal/leaktest"
 )
 
 // handler is conn.Events made of functions. It checks that messages come one at a time, and that the end comes once.
@@ -254,7 +255,7 @@ func TestEngineGoroutines(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		if left := leaked(before); left > 0 {
+		if left := leaktest.Left(before); left > 0 {
 			t.Errorf("%d goroutines left", left)
 		}
 	}

@@ -197,8 +197,8 @@ func all(logger *slog.Logger) func(http.Handler) http.Handler {
 		middleware.RequestID(),
 		middleware.AccessLog(logger),
 		middleware.Recover(logger),
-		middleware.RateLimit(middleware.RateLimitOptions{Rate: 1000, Burst: 1000}),
-		middleware.Limit(middleware.LimitOptions{Total: 1000, PerKey: 1000, Pending: 1000}),
+		middleware.RateLimit(middleware.RateLimitOptions{Rate: 1e9, Burst: 1 << 30}),
+		middleware.Limit(middleware.LimitOptions{Total: 1e6, PerKey: 1e6, Pending: 1e6}),
 		middleware.Origin(middleware.OriginOptions{Allow: []string{"https://page.example"}}),
 		middleware.Authenticate(func(*http.Request) (any, time.Time, error) { return "somebody", time.Time{}, nil }),
 	)

@@ -137,3 +137,12 @@ func TestMisfits(t *testing.T) {
 		}
 	}
 }
+
+func BenchmarkBroker(b *testing.B) {
+	for name, n := range map[string]int{"one": 1, "three": 3} {
+		b.Run(name, func(b *testing.B) {
+			c := startCluster(b, n, true)
+			brokertest.Benchmark(b, brokertest.Network{Connect: c.connect(inMemory(n))})
+		})
+	}
+}

@@ -43,3 +43,8 @@ func TestSharded(t *testing.T) {
 		return redis.New(c, &redis.Options{Sharded: true, Prefix: "test:"})
 	}})
 }
+
+func BenchmarkBroker(b *testing.B) {
+	s := startServer(b)
+	brokertest.Benchmark(b, brokertest.Network{Connect: s.connect(nil)})
+}

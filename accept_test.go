@@ -62,7 +62,7 @@ func TestRefusals(t *testing.T) {
 		}
 		return goodLines[:i]
 	}
-	instead := func(old, new string) string { return strings.Replace(goodLines, old, new, 1) }
+	instead := func(line, by string) string { return strings.Replace(goodLines, line, by, 1) }
 	upgradeHeader := []string{"Upgrade: websocket", "Connection: Upgrade", "Sec-Websocket-Version: 13"} // RFC 9110 15.5.22, RFC 6455 4.4
 	tests := []struct {
 		name, lines string

@@ -2,6 +2,7 @@ package ws
 
 import (
 	"errors"
+	"maps"
 	"strconv"
 	"time"
 
@@ -79,9 +80,7 @@ type totals struct {
 
 func (t *totals) stats() Stats {
 	s := Stats{Opened: t.opened, Refused: t.refused, In: t.in, Out: t.out, Closed: make(map[string]int64, len(t.closed))}
-	for label, n := range t.closed {
-		s.Closed[label] = n
-	}
+	maps.Copy(s.Closed, t.closed)
 	for i := range min(t.count, len(t.last)) {
 		s.Last = append(s.Last, t.last[(t.count-1-i)%len(t.last)])
 	}

@@ -1,6 +1,9 @@
 package codec
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"slices"
+)
 
 // The scanner takes JSON (RFC 8259) apart where it lies, and accepts exactly
 // what encoding/json does. Its functions take the text and an offset and return
@@ -89,12 +92,10 @@ func (o *object) whole() bool {
 // unquote returns what a valid JSON string says; without escapes that is a part of it.
 func unquote(q []byte) []byte {
 	s := q[1 : len(q)-1 : len(q)-1]
-	for _, c := range s {
-		if c == '\\' {
-			var v string
-			_ = json.Unmarshal(q, &v) // it is valid
-			return []byte(v)
-		}
+	if slices.Contains(s, '\\') {
+		var v string
+		_ = json.Unmarshal(q, &v) // it is valid
+		return []byte(v)
 	}
 	return s
 }

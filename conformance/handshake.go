@@ -28,8 +28,8 @@ type dialed struct {
 
 type dialFunc func(ctx context.Context, network, addr string) (net.Conn, error)
 
-// dial opens a WebSocket connection to a ws or wss URL, offering compression if offers is not nil, through
-// through if that is not nil. Certificates are not verified: the suite judges protocols, not identities.
+// dial opens a WebSocket connection to a ws or wss URL, offering compression if offers is not nil. A function
+// through, if there is one, makes the stream. Certificates are not verified: the suite judges protocols, not identities.
 func dial(ctx context.Context, rawURL string, offers *deflateTest, through dialFunc) (*dialed, error) {
 	u, err := url.Parse(rawURL)
 	if err != nil {

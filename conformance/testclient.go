@@ -41,7 +41,7 @@ func TestClient(ctx context.Context, echo func(ctx context.Context, url string) 
 		waitCtx, cancel := context.WithTimeout(ctx, o.clock().handshake())
 		defer cancel()
 		if _, missing := s.report.wait(waitCtx, agent, c.ID); missing != nil {
-			res := notOpened(c, fmt.Errorf("the client did not connect: %v", err))
+			res := notOpened(c, fmt.Errorf("the client did not connect: %w", err))
 			res.Agent = agent
 			s.report.add(res, o.Log)
 		}

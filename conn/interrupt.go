@@ -120,7 +120,7 @@ func (c *Conn) beginRead(ctx context.Context) (*interrupt, error) {
 		i = &interrupt{set: c.t.SetReadDeadline}
 		c.cuts.read.Store(i)
 	}
-	return c.begin(i, ctx, done)
+	return c.begin(ctx, i, done)
 }
 
 func (c *Conn) beginWrite(ctx context.Context) (*interrupt, error) {
@@ -133,7 +133,7 @@ func (c *Conn) beginWrite(ctx context.Context) (*interrupt, error) {
 		i = &interrupt{set: c.t.SetWriteDeadline}
 		c.cuts.write.Store(i)
 	}
-	return c.begin(i, ctx, done)
+	return c.begin(ctx, i, done)
 }
 
 // watchable returns ctx's Done channel if it may end before the connection does.
@@ -149,7 +149,7 @@ func (c *Conn) watchable(ctx context.Context) <-chan struct{} {
 	return nil
 }
 
-func (c *Conn) begin(i *interrupt, ctx context.Context, done <-chan struct{}) (*interrupt, error) {
+func (c *Conn) begin(ctx context.Context, i *interrupt, done <-chan struct{}) (*interrupt, error) {
 	if err := i.begin(ctx, done); err != nil {
 		return nil, err
 	}

@@ -32,10 +32,7 @@ func TestNetConn(t *testing.T) {
 			return func() error {
 				w := bufio.NewWriterSize(c, 10_000)
 				for p := payload(n); len(p) > 0; {
-					k := min(len(p), 1+len(p)/7)
-					if k > 500_000 {
-						k = 500_000
-					}
+					k := min(min(len(p), 1+len(p)/7), 500_000)
 					if _, err := w.Write(p[:k]); err != nil {
 						return err
 					}

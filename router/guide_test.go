@@ -16,8 +16,9 @@ func TestGuide(t *testing.T) {
 	}
 	folder := t.TempDir()
 	for name, language := range map[string]string{"main.go": "go", "page.html": "html"} {
-		_, text, found := strings.Cut(string(guide), "\n```"+language+"\n")
-		if text, _, found = strings.Cut(text, "\n```\n"); !found {
+		_, text, _ := strings.Cut(string(guide), "\n```"+language+"\n")
+		text, _, found := strings.Cut(text, "\n```\n")
+		if !found {
 			t.Fatalf("the guide has no %s", name)
 		}
 		if err := os.WriteFile(filepath.Join(folder, name), []byte(text+"\n"), 0o644); err != nil {

@@ -94,7 +94,7 @@ func (s *session) unknown(e *codec.Envelope, b *batch) {
 		return
 	}
 	failure := &codec.Error{Code: UnknownType, Message: "unknown type " + string(e.Type)}
-	s.send(s.ctx, &codec.Envelope{ID: e.ID, HasID: true, Ref: e.Ref, Error: failure}, nil, b)
+	_ = s.send(s.ctx, &codec.Envelope{ID: e.ID, HasID: true, Ref: e.Ref, Error: failure}, nil, b) // the next read says why
 }
 
 // malformed answers what is no envelope, or ends the connection.
@@ -107,7 +107,7 @@ func (s *session) malformed(e *codec.Envelope, err error, b *batch) {
 	if !ok {
 		failure = &codec.Error{Code: BadEnvelope, Message: err.Error()}
 	}
-	s.send(s.ctx, &codec.Envelope{ID: e.ID, HasID: e.HasID, Ref: e.Ref, Error: failure}, nil, b)
+	_ = s.send(s.ctx, &codec.Envelope{ID: e.ID, HasID: e.HasID, Ref: e.Ref, Error: failure}, nil, b) // as above
 }
 
 // The phases of a main reader that runs functions itself.

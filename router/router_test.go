@@ -79,7 +79,7 @@ func (p *peer) want(text string) {
 
 // quiet is for routers whose functions fail on purpose.
 func quiet() router.Options {
-	return router.Options{Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	return router.Options{Logger: slog.New(slog.DiscardHandler)}
 }
 
 type post struct {
@@ -433,7 +433,7 @@ func TestConnectionEnds(t *testing.T) {
 			var closed []any
 			o.Open = func(ctx context.Context, c *ws.Conn) (context.Context, error) {
 				*router.Local[string](ctx) = "open"
-				return context.WithValue(context.Background(), "key", "value"), nil
+				return context.WithValue(context.Background(), testKey{}, "value"), nil
 			}
 			o.Closed = func(ctx context.Context, c *ws.Conn, cause error) {
 				closed = append(closed, *router.Local[string](ctx), router.Conn(ctx) == c, ws.CloseStatus(cause))
@@ -441,7 +441,7 @@ func TestConnectionEnds(t *testing.T) {
 			r := router.New(o)
 			var ended atomic.Int32
 			router.On(r, "wait", func(ctx context.Context, _ struct{}) error {
-				if ctx.Value("key") != "value" || *router.Local[string](ctx) != "open" {
+				if ctx.Value(testKey{}) != "value" || *router.Local[string](ctx) != "open" {
 					t.Error("the function's context lacks something")
 				}
 				<-ctx.Done()
@@ -468,7 +468,7 @@ func TestFunctionContextEnds(t *testing.T) {
 	r := router.New()
 	var asked, unasked context.Context
 	router.On(r, "asked", func(ctx context.Context, _ struct{}) error {
-		asked = context.WithValue(ctx, "key", "value")
+		asked = context.WithValue(ctx, testKey{}, "value")
 		_ = asked.Done()
 		return nil
 	})
@@ -504,3 +504,6 @@ func TestStreamsAreFinite(t *testing.T) {
 		p.want(`{"id":4,"more":true,"data":0}`)
 	})
 }
+
+// testKey is a key of contexts.
+type testKey struct{}

@@ -70,7 +70,7 @@ func wsServe(cfg Config, open func(*ws.Conn), message wsMessage) http.HandlerFun
 	return h.ServeHTTP
 }
 
-// wsOptions has what is compressed compressed however short, as with the peers.
+// wsOptions compresses messages however short they are, as the peers do.
 func wsOptions(cfg Config) ws.Options {
 	o := ws.Options{CompressionThreshold: 1}
 	switch cfg.Mode {

@@ -52,7 +52,7 @@ func (protobufCodec) Decode(p []byte, v any) error {
 	to := reflect.ValueOf(v)
 	if to.Kind() == reflect.Pointer && !to.IsNil() && to.Elem().Kind() == reflect.Pointer {
 		made := reflect.New(to.Type().Elem().Elem())
-		if m, ok := made.Interface().(proto.Message); ok {
+		if m, ok := reflect.TypeAssert[proto.Message](made); ok {
 			to.Elem().Set(made)
 			return proto.Unmarshal(p, m)
 		}

@@ -68,13 +68,13 @@ func descriptor(t *testing.T) protoreflect.MessageDescriptor {
 		message = descriptorpb.FieldDescriptorProto_TYPE_MESSAGE
 	)
 	file, err := protodesc.NewFile(&descriptorpb.FileDescriptorProto{
-		Name: proto.String("envelope.proto"), Package: proto.String("w"), Dependency: []string{"google/protobuf/struct.proto"},
+		Name: new("envelope.proto"), Package: new("w"), Dependency: []string{"google/protobuf/struct.proto"},
 		MessageType: []*descriptorpb.DescriptorProto{
-			{Name: proto.String("Envelope"), Field: []*descriptorpb.FieldDescriptorProto{
+			{Name: new("Envelope"), Field: []*descriptorpb.FieldDescriptorProto{
 				field("id", 1, u64, ""), field("type", 2, text, ""), field("data", 3, descriptorpb.FieldDescriptorProto_TYPE_BYTES, ""),
 				field("more", 4, descriptorpb.FieldDescriptorProto_TYPE_BOOL, ""), field("timeout_ms", 5, u64, ""), field("error", 6, message, ".w.Error"),
 			}},
-			{Name: proto.String("Error"), Field: []*descriptorpb.FieldDescriptorProto{
+			{Name: new("Error"), Field: []*descriptorpb.FieldDescriptorProto{
 				field("code", 1, text, ""), field("message", 2, text, ""), field("details", 3, message, ".google.protobuf.Value"), field("retry_ms", 4, u64, ""),
 			}},
 		},

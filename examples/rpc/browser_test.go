@@ -54,6 +54,7 @@ func TestBrowser(t *testing.T) {
 
 // browse opens a page and ends the browser with all its processes when the test ends.
 func browse(t *testing.T, ctx context.Context, chromium, url string) {
+	//nolint:usetesting // TempDir fails where the browser is still writing as it ends
 	profile, err := os.MkdirTemp("", "chromium")
 	if err != nil {
 		t.Fatal(err)

@@ -34,8 +34,8 @@ func appendLevel(dst, past, src []byte, level, windowBits int) []byte {
 	}
 	lw.out = dst
 	lw.w.ResetDict(lw, past)
-	lw.w.Write(src) // neither can fail: our Write doesn't
-	lw.w.Flush()
+	_, _ = lw.w.Write(src) // neither can fail: our Write doesn't
+	_ = lw.w.Flush()
 	dst, lw.out = lw.out, nil
 	lw.w.ResetDict(nil, nil)
 	pool.Put(lw)

@@ -108,21 +108,21 @@ func (p Policy) offers() []config {
 }
 
 // String writes the configuration as an element of the field.
-func (c config) String() string {
+func (offer config) String() string {
 	s := name
-	if c.serverNoTakeover {
+	if offer.serverNoTakeover {
 		s += "; server_no_context_takeover"
 	}
-	if c.clientNoTakeover {
+	if offer.clientNoTakeover {
 		s += "; client_no_context_takeover"
 	}
-	if c.serverBits != 0 {
-		s += "; server_max_window_bits=" + strconv.Itoa(c.serverBits)
+	if offer.serverBits != 0 {
+		s += "; server_max_window_bits=" + strconv.Itoa(offer.serverBits)
 	}
-	if c.client {
+	if offer.client {
 		s += "; client_max_window_bits"
-		if c.clientBits != 0 {
-			s += "=" + strconv.Itoa(c.clientBits)
+		if offer.clientBits != 0 {
+			s += "=" + strconv.Itoa(offer.clientBits)
 		}
 	}
 	return s

@@ -436,6 +436,8 @@ const (
 )
 
 // fast decodes symbols until input or room are short, or the block ends. It does what symbol does.
+//
+//nolint:funlen // its state has to stay in registers, and a call would spill it
 func (r *run) fast() error {
 	b, n := r.bits, r.nbits
 	src, out, i, pos := r.src, r.out, r.i, r.pos

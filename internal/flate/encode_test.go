@@ -41,11 +41,6 @@ func TestEncode(t *testing.T) {
 	}
 }
 
-type kp struct {
-	w *kpflate.Writer
-	b bytes.Buffer
-}
-
 func BenchmarkEncode(b *testing.B) {
 	for _, size := range []struct {
 		name  string

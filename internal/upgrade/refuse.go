@@ -1,6 +1,7 @@
 package upgrade
 
 import (
+	"maps"
 	"net/http"
 	"strconv"
 	"time"
@@ -24,9 +25,7 @@ func Refuse(w http.ResponseWriter, r *http.Request, ref Refusal) {
 		}
 		rec.mu.Unlock()
 	}
-	for name, values := range ref.Header {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), ref.Header)
 	if ref.RetryAfter > 0 {
 		seconds := (ref.RetryAfter + time.Second - 1) / time.Second
 		w.Header().Set("Retry-After", strconv.Itoa(int(seconds)))

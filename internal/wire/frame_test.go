@@ -58,7 +58,7 @@ func TestHeaderForms(t *testing.T) {
 			if len(b) != h.Len() || len(b) > wire.MaxHeader {
 				t.Errorf("%d, masked %v: %d bytes, Len %d", n, masked, len(b), h.Len())
 			}
-			for i := range len(b) {
+			for i := range b {
 				if _, took, err := wire.ParseHeader(b[:i]); took != 0 || err != nil {
 					t.Errorf("%d, masked %v: %d of %d bytes: took %d, %v", n, masked, i, len(b), took, err)
 				}

@@ -176,7 +176,6 @@ type feeder struct {
 	p   wire.Parser
 	got meaning
 	msg event
-	n   int // messages begun
 }
 
 // feed gives b to the parser in pieces of the given sizes, in turn; nil is all at once.

@@ -55,8 +55,8 @@ type Post struct {
 	Quoted    *bool   `json:"quoted,string"`
 	Seconds   float32 `json:"seconds,omitempty"`
 	Untagged  int8
-	Ignored   chan int `json:"-"`
-	unseen    func()
+	Ignored   chan int         `json:"-"`
+	unseen    func()           //nolint:unused // it must not be seen
 	Interface interface{ M() } `json:"interface,omitempty"`
 }
 

@@ -56,8 +56,8 @@ func TestGolden(t *testing.T) {
 func TestCheck(t *testing.T) {
 	type recursive struct{ Next *recursive }
 	type hidden struct {
-		F func() `json:"-"`
-		f chan int
+		F func()   `json:"-"`
+		f chan int //nolint:unused // it must not be seen
 	}
 	for _, v := range []any{0, "", recursive{}, hidden{}, map[int]string{}, Post{}, struct{ V any }{}} {
 		if err := schema.Check(reflect.TypeOf(v)); err != nil {

@@ -277,7 +277,7 @@ func resolve(t *testing.T, patterns string, o Options) []string {
 		t.Fatal(err)
 	}
 	var include, exclude []string
-	for _, p := range strings.Fields(patterns) {
+	for p := range strings.FieldsSeq(patterns) {
 		if rest, not := strings.CutPrefix(p, "!"); not {
 			exclude = append(exclude, rest)
 		} else {

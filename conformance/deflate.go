@@ -113,8 +113,8 @@ func parseParams(params []string) (p deflateParams, err error) {
 		}
 		seen = append(seen, name)
 		end, rest := &p.server, strings.TrimPrefix(name, "server_")
-		if strings.HasPrefix(name, "client_") {
-			end, rest = &p.client, strings.TrimPrefix(name, "client_")
+		if after, ok := strings.CutPrefix(name, "client_"); ok {
+			end, rest = &p.client, after
 		}
 		switch {
 		case rest == name:

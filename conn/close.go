@@ -25,7 +25,7 @@ const (
 
 // end notes why the connection is over, and returns it: the first cause wins.
 func (c *Conn) end(cause error) error {
-	cause, first := c.claim(cause)
+	first, cause := c.claim(cause)
 	if first {
 		c.conclude(cause)
 	}
@@ -35,14 +35,14 @@ func (c *Conn) end(cause error) error {
 // claim is the first half of end, for those who still have a close frame to
 // send: if that fails, it is not why the connection is over. Whoever is first
 // has to conclude.
-func (c *Conn) claim(cause error) (_ error, first bool) {
+func (c *Conn) claim(cause error) (first bool, _ error) {
 	if !errors.Is(cause, net.ErrClosed) {
 		cause = &closedBy{cause}
 	}
 	if !c.ended.CompareAndSwap(nil, &cause) {
-		return c.over(), false
+		return false, c.over()
 	}
-	return cause, true
+	return true, cause
 }
 
 // conclude tells everybody.
@@ -121,7 +121,7 @@ func (c *Conn) CloseCause(code StatusCode, reason string, cause error) {
 	if !wire.ValidCode(uint16(code)) {
 		code, reason = StatusInternalError, ""
 	}
-	if cause, first := c.claim(cause); first {
+	if first, cause := c.claim(cause); first {
 		c.sendClose(code, strings.ToValidUTF8(reason, "\uFFFD"))
 		c.conclude(cause)
 		go c.linger(true)
@@ -176,7 +176,7 @@ func (c *Conn) peerClosed(p []byte) error {
 	o.mu.Lock()
 	ce.SentFirst = !c.acceptClose(ce.Code, "")
 	ce.Sent = o.sent
-	cause, first := c.claim(ce)
+	first, cause := c.claim(ce)
 	c.kick()
 	if first {
 		c.conclude(cause)

@@ -180,8 +180,6 @@ func TestEngineIsFair(t *testing.T) {
 	for _, s := range []stream{overTCP} {
 		var e conn.Engine
 		release := make(chan struct{})
-		var handlers []*handler
-		var flooded []<-chan error
 		for i := range 4 * runtime.GOMAXPROCS(0) {
 			c, p := mode{stream: s}.raw(t, conn.Config{})
 			h := newHandler(t, func(m conn.Message) error {
@@ -191,21 +189,19 @@ func TestEngineIsFair(t *testing.T) {
 				return nil
 			})
 			e.Run(c, h)
-			handlers = append(handlers, h)
 			if i%2 == 0 {
 				p.send(fin|text, "block")
 				defer c.CloseNow()
 				continue
 			}
-			flooded = append(flooded, start(func() error {
+			start(func() error {
 				flood := bytes.Repeat(p.frame(fin|text, "again"), 100)
 				for {
 					if _, err := p.nc.Write(flood); err != nil {
 						return err
 					}
 				}
-			}))
-			defer c.CloseNow()
+			})
 			context.AfterFunc(t.Context(), func() { c.CloseNow() })
 		}
 		c, peer := mode{stream: s}.pair(t, conn.Config{}, conn.Config{})

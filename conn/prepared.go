@@ -152,7 +152,8 @@ func (c *Conn) TryWrite(ps ...*Prepared) (n int, err error) {
 		o.accepted += int64(len(frame))
 		head := o.take()
 		o.mu.Unlock()
-		return 1, c.tryDirect(head, frame)
+		c.tryDirect(head, frame)
+		return 1, nil
 	}
 	for n < len(ps) && c.accepts(ps[n]) {
 		o.accepted += int64(c.appendPrepared(ps[n]))
@@ -180,11 +181,11 @@ func (c *Conn) accepts(p *Prepared) bool {
 
 // tryDirect writes head and a frame that lies elsewhere, of which it copies
 // only what the socket doesn't take at once.
-func (c *Conn) tryDirect(head, frame []byte) error {
+func (c *Conn) tryDirect(head, frame []byte) {
 	n, err := c.raw.write(c, head, frame, false)
 	if err != nil {
 		go c.sendFailed(err)
-		return nil
+		return
 	}
 	if total := len(head) + len(frame); n < total {
 		rest := append(pool.Get(total-n), head[min(n, len(head)):]...)
@@ -194,10 +195,9 @@ func (c *Conn) tryDirect(head, frame []byte) error {
 		c.out.written += int64(n)
 		c.out.mu.Unlock()
 		c.flushLater(rest, 0)
-		return nil
+		return
 	}
 	c.sentAll(head, frame)
-	return nil
 }
 
 // OnWritable has f called once, on a goroutine of its own, when TryWrite may

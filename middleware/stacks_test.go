@@ -32,7 +32,7 @@ func TestStacks(t *testing.T) {
 		"chi Timeout":   {m: chimw.Timeout(time.Second)},
 		"chi Compress":  {m: chimw.Compress(5)},
 		"chi Throttle":  {m: chimw.Throttle(10)},
-		"chi RealIP":    {m: chimw.RealIP},
+		"chi RealIP":    {m: chimw.RealIP}, //nolint:staticcheck // people have it
 		"chi NoCache":   {m: chimw.NoCache},
 		"MaxBytes":      {m: func(h http.Handler) http.Handler { return http.MaxBytesHandler(h, 1) }},
 		"StripPrefix":   {m: func(h http.Handler) http.Handler { return http.StripPrefix("/", h) }},

@@ -73,7 +73,7 @@ func (s *streamState) getMany(ctx context.Context, subject string, seq uint64, n
 	if err != nil {
 		return nil, err
 	}
-	defer sub.Unsubscribe()
+	defer func() { _ = sub.Unsubscribe() }() // fails only with the connection
 	if err := s.nc.PublishRequest("$JS.API.DIRECT.GET."+s.name, inbox, body); err != nil {
 		return nil, err
 	}

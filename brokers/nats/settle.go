@@ -78,7 +78,7 @@ func (b *broker) settle(ctx context.Context, all bool) error {
 	inbox := nats.NewInbox()
 	sub, err := b.nc.SubscribeSync(inbox)
 	if err == nil {
-		defer sub.Unsubscribe()
+		defer func() { _ = sub.Unsubscribe() }() // fails only with the connection
 		err = b.nc.PublishRequest(b.prefix+".sync", inbox, []byte(b.id))
 	}
 	if err != nil {

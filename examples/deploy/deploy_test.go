@@ -76,7 +76,7 @@ func TestDeploy(t *testing.T) {
 				t.Errorf("the idle connection ended: %v", context.Cause(idle.Context()))
 			}
 			serverA.terminate()
-			serverA = serve(a, "a.txt")
+			serve(a, "a.txt")
 			between.answers(front, a) // the proxy has noticed
 			serverB.terminate()
 			serve(b, "b.txt")

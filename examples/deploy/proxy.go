@@ -48,7 +48,7 @@ func proxy(ctx context.Context, flags *flag.FlagSet, args []string) error {
 	addr := flags.String("addr", "127.0.0.1:8080", "`address` to serve on")
 	_ = flags.Parse(args)
 	if flags.NArg() == 0 {
-		return errors.New("usage: deploy proxy [flags] host:port ...")
+		return errors.New("deploy proxy needs host:port of at least one server")
 	}
 	return listenAndServe(ctx, *addr, newProxy(flags.Args()), func(context.Context) error { return nil })
 }

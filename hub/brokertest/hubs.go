@@ -307,7 +307,7 @@ func testPresence(t *testing.T, n Network) {
 		bob.sees("ada", "bob")
 		eventually(t, func() error {
 			if got := two.Presence(room); len(got) != 2 {
-				return fmt.Errorf("Presence is %v", got)
+				return fmt.Errorf("presence is %v", got)
 			}
 			return nil
 		})

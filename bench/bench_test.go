@@ -37,7 +37,7 @@ func testOptions(t *testing.T, args ...string) *options {
 // Two servers, each kind of workload, a fraction of a second each: every row must be there, and every figure possible.
 func TestSmoke(t *testing.T) {
 	o := testOptions(t, "-servers", "ws,gorilla", "-clients", "gorilla,gws", "-time", "30ms", "-rounds", "2",
-		"-workloads", "echo/binary,pipelined,writers,idle,upgrade,prepared,mixed,client,deflate,memory")
+		"-workloads", "echo/binary,pipelined,writers,idle,upgrade,prepared,room,mixed,client,deflate,memory")
 	var all []*contest
 	for _, w := range o.chosen {
 		c := newContest(o, w)

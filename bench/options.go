@@ -146,7 +146,7 @@ func (o *options) quicken() ([]Workload, error) {
 		}
 	}
 	some := "echo/binary/32B/100,echo/cjk/1KiB/100,pipelined/64B,writers/64B,idle/plain,idle/tls,upgrade," +
-		"broadcast/1/128B,prepared/16/128B,mixed/1/1KiB,client/echo/32B,deflate/1KiB,memory/deflate"
+		"broadcast/1/128B,room/1000/16,members/1,prepared/16/128B,mixed/1/1KiB,client/echo/32B,deflate/1KiB,memory/deflate"
 	all, err := choose(workloads(50), some)
 	for i := range all {
 		all[i].Load.Conns = min(all[i].Load.Conns, 50)

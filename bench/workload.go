@@ -57,6 +57,7 @@ func workloads(idle int) []Workload {
 		Load:   load.Spec{Kind: load.Upgrade, Conns: 4, Payload: load.Binary, Size: 1},
 	})
 	all = append(all, broadcasts()...)
+	all = append(all, rooms(idle)...)
 	all = append(all, clients()...)
 	all = append(all, deflates()...)
 	return append(all, memories()...)

@@ -23,6 +23,7 @@ var gorilla = Server{
 		Writers:   onGorilla(gorillaWriters),
 		Broadcast: onGorilla(gorillaBroadcast),
 		Prepared:  onGorilla(gorillaPreparedMessage),
+		Room:      onGorilla(gorillaPreparedMessage),
 		Mixed:     onGorilla(gorillaPreparedMessage),
 	},
 }

@@ -22,6 +22,7 @@ var gws = Server{
 		Writers:   onHTTP(gwsWriters),
 		Broadcast: onHTTP(gwsBroadcast),
 		Prepared:  onHTTP(gwsPrepared),
+		Room:      onHTTP(gwsPrepared),
 		Mixed:     onHTTP(gwsPrepared),
 	},
 }

@@ -17,6 +17,7 @@ var melodyServer = Server{
 		Text:      onHTTP(melodyEcho),
 		Stack:     onHTTP(melodyEcho),
 		Broadcast: onHTTP(melodyBroadcast),
+		Room:      onHTTP(melodyBroadcast),
 	},
 }
 

@@ -25,7 +25,9 @@ const (
 	Writers   Mode = "writers"   // for each message Goroutines goroutines write it back Each times each
 	Broadcast Mode = "broadcast" // each message goes to all connections, Config.Burst times, its first byte counting
 	Prepared  Mode = "prepared"  // the same, framed once for all of them
-	Mixed     Mode = "mixed"     // the same, with permessage-deflate on those that offer it, with context takeover where they and the library can
+	Room      Mode = "room"      // Broadcast to the members of a room, by the best that the library has for it
+	Members   Mode = "members"   // Echo, and each connection is in Config.Rooms rooms
+	Mixed     Mode = "mixed"     // Prepared, with permessage-deflate on those that offer it, with context takeover where they and the library can
 )
 
 // What a message sets off in Writers mode.
@@ -37,7 +39,8 @@ const (
 // Config says how a server process runs. Servers built elsewhere get it as environment variables (see README.md).
 type Config struct {
 	Mode  Mode
-	Burst int  // Broadcast, Prepared and Mixed: copies of each message
+	Burst int  // Broadcast, Prepared, Room and Mixed: copies of each message
+	Rooms int  // Members
 	Chi   bool // behind chi with RequestID, RealIP, Recoverer and a route
 	TLS   bool // the listener speaks TLS
 }
@@ -68,7 +71,7 @@ type Server struct {
 type Maker func(cfg Config) func(net.Listener) error
 
 // Servers are all servers that are built in, in the order of the tables' columns.
-var Servers = []*Server{&own, &ownEvents, &ownTry, &gorilla, &coder, &gobwas, &gws, &fast, &melodyServer, &rawTCP, &bun, &npmWS}
+var Servers = []*Server{&own, &ownEvents, &ownTry, &ownHub, &gorilla, &coder, &gobwas, &gws, &fast, &melodyServer, &rawTCP, &bun, &npmWS}
 
 // onHTTP makes a mode of a handler for net/http.
 func onHTTP(handler func(Config) http.HandlerFunc) Maker {

@@ -26,7 +26,7 @@ func loadFor(mode Mode) load.Spec {
 	case Mixed:
 		spec.Kind, spec.Conns, spec.Payload = load.Fan, 6, load.JSON
 		spec.Fan, spec.Numbered, spec.Mixed = 5, true, true
-	case Broadcast, Prepared:
+	case Broadcast, Prepared, Room:
 		spec.Kind, spec.Fan, spec.Numbered = load.Fan, 5, true
 	}
 	return spec

@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"hash/maphash"
 	"net/http"
 	"sync"
 	"time"
@@ -35,11 +36,11 @@ func Limit(o LimitOptions) func(http.Handler) http.Handler {
 	if o.RetryAfter == 0 {
 		o.RetryAfter = defaultRetryAfter
 	}
-	census := &census{limits: o, perKey: make(map[string]int)}
+	census, seed := &census{limits: o, perKey: make(map[uint64]int)}, maphash.MakeSeed()
 	return upgrades(func(next http.Handler, w http.ResponseWriter, r *http.Request) {
-		key := ""
+		var key uint64
 		if o.PerKey > 0 {
-			key = keyOf(o.Key, r)
+			key = maphash.String(seed, keyOf(o.Key, r))
 		}
 		if ref := census.enter(key); ref != nil {
 			ref.By, ref.RetryAfter = "limit", o.RetryAfter
@@ -60,10 +61,10 @@ type census struct {
 	mu      sync.Mutex // guards all below
 	total   int
 	pending int
-	perKey  map[string]int // no zeros
+	perKey  map[uint64]int // by the key's hash, which is short however long the key is; no zeros
 }
 
-func (c *census) enter(key string) *upgrade.Refusal {
+func (c *census) enter(key uint64) *upgrade.Refusal {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
@@ -90,7 +91,7 @@ func (c *census) opened() {
 	c.pending--
 }
 
-func (c *census) leave(key string, opened bool) {
+func (c *census) leave(key uint64, opened bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.total--

@@ -23,8 +23,9 @@ type RateLimitOptions struct {
 	// stands for its whole /64.
 	Key func(*http.Request) string
 
-	// MaxKeys bounds how many keys are remembered; default 100,000, about 20 MB.
-	// Under a spray of more the ones that were heard of longest ago are forgotten.
+	// MaxKeys bounds how many keys are remembered; default 100,000, about 15 MB
+	// however long they are. Under a spray of more the ones that were heard of
+	// longest ago are forgotten.
 	MaxKeys int
 }
 
@@ -74,9 +75,11 @@ func newLimiters(o RateLimitOptions) *limiters {
 	return l
 }
 
-// take takes a token of key's, or says how long there will be none.
+// take takes a token of key's, or says how long there will be none. A key is
+// remembered by its hash: clients that choose theirs choose its length, too.
 func (l *limiters) take(key string, now time.Time) (wait time.Duration) {
-	return l.shards[maphash.String(l.seed, key)%uint64(len(l.shards))].take(key, now)
+	hash := maphash.String(l.seed, key)
+	return l.shards[hash%uint64(len(l.shards))].take(hash, now)
 }
 
 // limiterShard remembers its keys in two generations. A key that is heard of
@@ -89,12 +92,12 @@ type limiterShard struct {
 	fill  time.Duration // from an empty bucket to a full one
 	half  int           // most keys of a generation
 
-	mu         sync.Mutex // guards all below
-	young, old map[string]*rate.Limiter
-	since      time.Time // young's beginning
+	mu         sync.Mutex               // guards all below
+	young, old map[uint64]*rate.Limiter // by the key's hash
+	since      time.Time                // young's beginning
 }
 
-func (s *limiterShard) take(key string, now time.Time) (wait time.Duration) {
+func (s *limiterShard) take(key uint64, now time.Time) (wait time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	l := s.get(key, now)
@@ -106,7 +109,7 @@ func (s *limiterShard) take(key string, now time.Time) (wait time.Duration) {
 }
 
 // get returns key's limiter, which is in the young generation then.
-func (s *limiterShard) get(key string, now time.Time) *rate.Limiter {
+func (s *limiterShard) get(key uint64, now time.Time) *rate.Limiter {
 	if now.Sub(s.since) >= s.fill {
 		s.turn(now)
 	}
@@ -129,5 +132,5 @@ func (s *limiterShard) turn(now time.Time) {
 	if now.Sub(s.since) >= 2*s.fill { // nobody has been here for long
 		s.young = nil
 	}
-	s.old, s.young, s.since = s.young, make(map[string]*rate.Limiter), now
+	s.old, s.young, s.since = s.young, make(map[uint64]*rate.Limiter), now
 }

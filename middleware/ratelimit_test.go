@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -114,6 +115,24 @@ func TestRateLimitSpray(t *testing.T) {
 	grown := heap() - before
 	t.Logf("%d keys, of which 1000 are kept, take %d bytes", sprayed, grown)
 	if grown > 1<<20 {
+		t.Errorf("%d bytes are kept", grown)
+	}
+	runtime.KeepAlive(m)
+}
+
+// TestRateLimitLongKeys has clients choose keys that are as long as a header can be.
+func TestRateLimitLongKeys(t *testing.T) {
+	m := middleware.RateLimit(middleware.RateLimitOptions{Rate: 1e-6, Key: func(r *http.Request) string { return r.Header.Get("User") }})
+	before := heap()
+	for i := range 20 {
+		user := fmt.Sprint(strings.Repeat("x", 1<<20), i)
+		for _, want := range []int{http.StatusNoContent, http.StatusTooManyRequests} {
+			if got := status(m, upgradeRequest("User", user)); got != want {
+				t.Fatalf("user %d: got %d, want %d", i, got, want)
+			}
+		}
+	}
+	if grown := heap() - before; grown > 1<<20 {
 		t.Errorf("%d bytes are kept", grown)
 	}
 	runtime.KeepAlive(m)

@@ -25,8 +25,9 @@ type Redialer struct {
 	URL     string
 	Options DialOptions
 
-	// Configure, if not nil, may change a copy of Options before each attempt:
-	// for a credential that has to be fresh. Its error is that of the attempt.
+	// Configure, if not nil, may change a copy of Options, its Header included,
+	// before each attempt: for a credential that has to be fresh. Its error is that
+	// of the attempt.
 	Configure func(ctx context.Context, o *DialOptions) error
 
 	// MinBackoff and MaxBackoff bound the wait: a random part of MinBackoff after
@@ -113,6 +114,9 @@ func (r *Redialer) Conns(ctx context.Context) iter.Seq2[*Conn, error] {
 func (r *Redialer) once(ctx context.Context, yield func(*Conn, error) bool) (resp *http.Response, more bool, err error) {
 	opts := r.Options
 	if r.Configure != nil {
+		if opts.Header = opts.Header.Clone(); opts.Header == nil {
+			opts.Header = make(http.Header)
+		}
 		if err := r.Configure(ctx, &opts); err != nil {
 			return nil, true, err
 		}

@@ -164,12 +164,13 @@ func TestRedialerConfigure(t *testing.T) {
 			seen = append(seen, r.Header.Get("Authorization"))
 			w.WriteHeader(http.StatusServiceUnavailable)
 		})))
+		r.Options.Header = http.Header{"X-App": {"1"}}
 		n := 0
 		r.Configure = func(_ context.Context, o *ws.DialOptions) error {
 			if n++; n == 2 {
 				return errors.New("no token to be had")
 			}
-			o.Header = http.Header{"Authorization": {fmt.Sprint("token ", n)}}
+			o.Header.Set("Authorization", fmt.Sprint("token ", n))
 			return nil
 		}
 		var errs []error
@@ -181,7 +182,7 @@ func TestRedialerConfigure(t *testing.T) {
 		if !slices.Equal(seen, []string{"token 1", "token 3"}) || !strings.Contains(errs[1].Error(), "no token to be had") {
 			t.Errorf("seen %q, errors %v", seen, errs)
 		}
-		if len(r.Options.Header) > 0 {
+		if len(r.Options.Header) != 1 {
 			t.Errorf("Options were changed: %v", r.Options.Header)
 		}
 	})

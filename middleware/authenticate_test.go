@@ -13,6 +13,7 @@ import (
 	"github.com/tidewire/ws"
 	"github.com/tidewire/ws/conn"
 	"github.com/tidewire/ws/middleware"
+	"github.com/tidewire/ws/router"
 )
 
 // byToken knows one token, which is good for a minute.
@@ -121,6 +122,43 @@ func TestAuthenticateRenew(t *testing.T) {
 			t.Errorf("renewing when it is too late: %v", err)
 		}
 	})
+}
+
+// TestRenewFromRouter has the client send a fresh credential as a typed request.
+func TestRenewFromRouter(t *testing.T) {
+	rt := router.New()
+	router.Handle(rt, "renew", func(ctx context.Context, token string) (time.Time, error) {
+		if token != "good" {
+			return time.Time{}, &router.Error{Code: router.Unauthorized}
+		}
+		expiry := time.Now().Add(time.Minute)
+		return expiry, ws.Renew(ctx, expiry)
+	})
+	for name, h := range map[string]*ws.Handler{"serve": {Serve: rt.Serve}, "events": {Events: rt}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newSite(t, mounts[0], false)
+				s.handler = h
+				s.start(middleware.Authenticate(byToken))
+				c, _ := s.dial("Authorization", "Bearer good")
+				go router.New().Serve(t.Context(), c) // reads the replies
+				start := time.Now()
+				for range 3 {
+					time.Sleep(50 * time.Second)
+					if _, err := router.Call[time.Time](t.Context(), c, "renew", "good"); err != nil {
+						t.Fatalf("after %v: %v", time.Since(start), err)
+					}
+				}
+				if _, err := router.Call[time.Time](t.Context(), c, "renew", "bad"); !errors.Is(err, &router.Error{Code: router.Unauthorized}) {
+					t.Errorf("a bad credential: %v", err)
+				}
+				<-c.Context().Done()
+				if got := ws.CloseStatus(context.Cause(c.Context())); got != 3000 || time.Since(start) != 150*time.Second+time.Minute {
+					t.Errorf("after %v: %v", time.Since(start), context.Cause(c.Context()))
+				}
+			})
+		})
+	}
 }
 
 func TestBearerToken(t *testing.T) {

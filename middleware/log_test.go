@@ -142,6 +142,30 @@ func TestRecover(t *testing.T) {
 	})
 }
 
+// TestHandlerPanics checks that a connection whose handler panics is counted and logged like any other.
+func TestHandlerPanics(t *testing.T) {
+	run(t, func(t *testing.T, s *site) {
+		limit := middleware.Limit(middleware.LimitOptions{Total: 1})
+		s.start(middleware.Chain(middleware.AccessLog(s.log.logger()), middleware.Recover(s.log.logger()), limit))
+		for range 2 {
+			c, _ := s.opens()
+			if err := c.Write(t.Context(), ws.Text, []byte("panic")); err != nil {
+				t.Fatal(err)
+			}
+			if _, _, err := c.Read(t.Context()); ws.CloseStatus(err) != ws.StatusInternalError {
+				t.Errorf("got %v", err)
+			}
+			synctest.Wait()
+			lines := s.log.lines(t)
+			if len(lines) != 3 {
+				t.Fatalf("got %v", lines)
+			}
+			expect(t, lines[1], map[string]any{"level": "ERROR", "msg": "ws: handler panicked", "panic": "as asked"})
+			expect(t, lines[2], map[string]any{"level": "INFO", "msg": "websocket closed", "messages_in": 2., "messages_out": 1.})
+		}
+	})
+}
+
 // TestRecoverAfterRefusal panics when the response has been sent.
 func TestRecoverAfterRefusal(t *testing.T) {
 	h := middleware.Chain(middleware.Recover(new(log).logger()), func(next http.Handler) http.Handler {

@@ -70,6 +70,7 @@ type site struct {
 	contexts chan context.Context // of each connection's first message
 	log      *log
 	listener wstest.Listener
+	server   http.Server
 }
 
 func newSite(t *testing.T, m mount, events bool) *site {
@@ -84,9 +85,9 @@ func newSite(t *testing.T, m mount, events bool) *site {
 
 // start serves the handler behind m.
 func (s *site) start(m func(http.Handler) http.Handler) {
-	srv := &http.Server{Handler: s.mount.wrap(m, s.handler), ErrorLog: slog.NewLogLogger(s.log.logger().Handler(), slog.LevelError)}
-	go srv.Serve(&s.listener)
-	s.t.Cleanup(func() { s.handler.Shutdown(s.t.Context()); srv.Close() })
+	s.server.Handler, s.server.ErrorLog = s.mount.wrap(m, s.handler), slog.NewLogLogger(s.log.logger().Handler(), slog.LevelError)
+	go s.server.Serve(&s.listener)
+	s.t.Cleanup(func() { s.handler.Shutdown(s.t.Context()); s.server.Close() })
 }
 
 // serve echoes, as Message does.
@@ -104,6 +105,9 @@ func (s *site) serve(ctx context.Context, c *ws.Conn) error {
 
 func (s *site) Message(ctx context.Context, c *ws.Conn, m ws.Message) error {
 	s.contexts <- ctx
+	if string(m.Data) == "panic" {
+		panic("as asked")
+	}
 	return c.Write(ctx, m.Type, m.Data)
 }
 

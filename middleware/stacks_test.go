@@ -10,6 +10,7 @@ import (
 	chimw "github.com/go-chi/chi/v5/middleware"
 
 	"github.com/tidewire/ws"
+	"github.com/tidewire/ws/middleware"
 )
 
 // wrapped is a ResponseWriter of somebody else's.
@@ -25,8 +26,12 @@ func TestStacks(t *testing.T) {
 	discard := chimw.RequestLogger(&chimw.DefaultLogFormatter{Logger: nowhere{}, NoColor: true})
 	stacks := map[string]struct {
 		m      func(http.Handler) http.Handler
-		hidden string // the type that hides the connection
+		hidden string               // the type that hides the connection
+		server func(s *http.Server) // what else is set
 	}{
+		"http.Server's timeouts": {m: middleware.Chain(), server: func(s *http.Server) {
+			s.ReadHeaderTimeout, s.ReadTimeout, s.WriteTimeout, s.IdleTimeout = time.Second, time.Second, time.Second, time.Second
+		}},
 		"chi Logger":    {m: discard},
 		"chi Recoverer": {m: chimw.Recoverer},
 		"chi Timeout":   {m: chimw.Timeout(time.Second)},
@@ -51,6 +56,9 @@ func TestStacks(t *testing.T) {
 			t.Run(name+map[bool]string{false: "-serve", true: "-events"}[events], func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					s := newSite(t, mounts[0], events)
+					if stack.server != nil {
+						stack.server(&s.server)
+					}
 					ours := all(new(log).logger())
 					s.start(func(h http.Handler) http.Handler { return stack.m(ours(h)) })
 					if stack.hidden != "" {
@@ -63,7 +71,7 @@ func TestStacks(t *testing.T) {
 					}
 					c, ctx := s.opens()
 					go func() {
-						time.Sleep(time.Minute)
+						time.Sleep(time.Minute) // far beyond every timeout around the handler
 						c.Write(t.Context(), ws.Text, []byte("late"))
 					}()
 					if _, p, err := c.Read(t.Context()); err != nil || string(p) != "late" {

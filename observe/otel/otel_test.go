@@ -34,6 +34,19 @@ func (e echo) Message(ctx context.Context, c *ws.Conn, m ws.Message) error {
 
 func (e echo) Closed(_ *ws.Conn, cause error) { e <- cause }
 
+// serveEcho is the same for ws.Handler's Serve.
+func serveEcho(ctx context.Context, c *ws.Conn) error {
+	for m, err := range c.Messages(ctx) {
+		if err != nil {
+			return err
+		}
+		if err := c.WriteMessage(ctx, m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func Example() {
 	spans := tracetest.NewSpanRecorder() // in a program: an exporter
 	telemetry, err := otel.New(otel.Options{

@@ -160,6 +160,7 @@ func (c *Conn) acceptClose(code StatusCode, reason string) bool {
 	n := c.frameLen(len(p))
 	o.buf = c.appendFrame(pool.Grow(o.buf, n), wire.Header{Opcode: wire.Close, Fin: true}, p)
 	o.accepted += int64(n)
+	o.changed() // nothing that waits will be accepted
 	return true
 }
 
@@ -203,13 +204,18 @@ func (c *Conn) linger(drain bool) {
 	defer cancel()
 	defer context.AfterFunc(ctx, c.release)() // closing one side of TLS can block
 	deadline, _ := ctx.Deadline()
-	_ = c.t.SetWriteDeadline(deadline)
-	if drain { // a read that is under way ends now, however long the peer takes
+	// Calls that are under way end now, however long the peer takes. A write's rest
+	// goes on without its caller, unless cutting it would be the end of it.
+	if c.writesCut {
+		_ = c.t.SetWriteDeadline(aLongTimeAgo)
+	}
+	if drain {
 		_ = c.t.SetReadDeadline(aLongTimeAgo)
 	}
 	if c.awaitSent(ctx) != nil {
 		return
 	}
+	_ = c.t.SetWriteDeadline(deadline)
 	_ = c.t.CloseWrite()
 	if !drain {
 		return
@@ -258,14 +264,14 @@ func (c *Conn) Close(ctx context.Context, code StatusCode, reason string) error 
 		misuse = fmt.Errorf("ws: close: code %d may not be sent (RFC 6455 7.4)", uint16(code))
 		code, reason = StatusInternalError, ""
 	}
-	if c.over() != nil {
-		c.awaitGone(ctx)
-		return misuse
-	}
 	if c.closeTimeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, c.closeTimeout, ErrCloseTimeout)
 		defer cancel()
+	}
+	if c.over() != nil {
+		c.awaitGone(ctx)
+		return misuse
 	}
 	c.sendClose(code, strings.ToValidUTF8(reason, "\uFFFD"))
 	if err := c.awaitClose(ctx); misuse == nil {
@@ -331,6 +337,9 @@ func (c *Conn) CloseNow() error {
 	return nil
 }
 
+// errOnlyWritten is what reads return beside CloseRead.
+var errOnlyWritten = errors.New("ws: read: the connection is only written to (CloseRead)")
+
 // CloseRead is for connections that are only written to: it reads, so that
 // pings are answered and the peer's close frame is noticed, until the
 // connection ends, and returns a context that ends then, or with ctx. A data
@@ -338,8 +347,13 @@ func (c *Conn) CloseNow() error {
 // return an error.
 func (c *Conn) CloseRead(ctx context.Context) context.Context {
 	ctx, cancel := context.WithCancelCause(ctx)
+	c.onlyWritten.Store(true)
+	now := c.reading.tryAcquire()
 	go func() {
-		err := c.lockReads(c.ctx)
+		var err error
+		if !now { // another read is under way
+			err = c.awaitReads(c.ctx)
+		}
 		if err == nil {
 			c.in.stream = nil
 			if _, err = c.nextPiece(c.ctx); err == nil {

@@ -686,6 +686,11 @@ func TestCloseRead(t *testing.T) {
 			t.Error(err)
 		}
 		p.want(fin|text, "only writing")
+		for name, read := range readers {
+			if _, _, err := read(soon(t), c); err == nil || err.Error() != "ws: read: the connection is only written to (CloseRead)" {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
 		cancel()
 		<-other.Done()
 		if err := context.Cause(other); err != context.Canceled || ctx.Err() != nil {

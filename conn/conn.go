@@ -112,8 +112,9 @@ type Conn struct {
 	readLimit atomic.Int64
 
 	// The read side. reading is the lock of everything in in.
-	reading lock
-	in      inbound
+	reading     lock
+	in          inbound
+	onlyWritten atomic.Bool // CloseRead reads
 
 	// The write side has its own lock.
 	out outbound

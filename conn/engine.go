@@ -40,7 +40,7 @@ var errNotReady = errors.New("nothing has arrived")
 // when it has handled all of them and the connection goes on. With hup the peer
 // has ended its side, and the end of the stream is to be read, too.
 func (c *Conn) handleReady(ev Events, hup bool) error {
-	if err := c.lockReads(c.ctx); err != nil {
+	if err := c.awaitReads(c.ctx); err != nil {
 		return err
 	}
 	c.in.short, c.in.hup = false, hup
@@ -59,7 +59,7 @@ func (c *Conn) handleReady(ev Events, hup bool) error {
 
 // stepReady is step without waiting.
 func (c *Conn) stepReady(s *step) error {
-	if err := c.lockReads(c.ctx); err != nil {
+	if err := c.awaitReads(c.ctx); err != nil {
 		return err
 	}
 	c.endStep(s)
@@ -99,7 +99,7 @@ func waitFor(c *Conn, ev Events) {
 
 // awaitReady waits until something has arrived, or the connection has ended.
 func (c *Conn) awaitReady() error {
-	if err := c.lockReads(c.ctx); err != nil {
+	if err := c.awaitReads(c.ctx); err != nil {
 		return err
 	}
 	defer c.reading.release()

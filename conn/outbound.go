@@ -2,6 +2,8 @@ package conn
 
 import (
 	"context"
+	"errors"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -95,7 +97,7 @@ func (o *outbound) changed() {
 
 // ready reports whether TryWrite would accept a message of any size, or has an
 // error to report.
-func (o *outbound) ready() bool { return o.err != nil || !o.message && len(o.buf) == 0 }
+func (o *outbound) ready() bool { return o.refused() != nil || !o.message && len(o.buf) == 0 }
 
 // pending reports whether something has been accepted that nobody is sending.
 func (o *outbound) pending() bool { return len(o.buf)+len(o.ctl) > 0 }
@@ -279,7 +281,7 @@ func (c *Conn) pump(batch []byte) {
 	}
 	n, err := c.raw.write(c, batch, nil, false)
 	switch {
-	case err != nil:
+	case err != nil && !c.goesOn(err):
 		go c.sendFailed(err)
 	case n < len(batch):
 		c.flushLater(batch, n)
@@ -367,7 +369,7 @@ func (c *Conn) sentAll(head, body []byte) {
 			break
 		}
 		var err error
-		if n, err = c.raw.write(c, head, nil, false); err != nil {
+		if n, err = c.raw.write(c, head, nil, false); err != nil && !c.goesOn(err) {
 			go c.sendFailed(err)
 			return
 		}
@@ -389,12 +391,22 @@ func (c *Conn) flushLater(batch []byte, n int) {
 // is ended by WriteTimeout.
 func (c *Conn) flusher(batch []byte, n int) {
 	for batch != nil {
-		if _, err := c.transmit(context.Background(), batch[n:], nil); err != nil {
+		m, err := c.transmit(context.Background(), batch[n:], nil)
+		switch n += m; {
+		case err == nil:
+			batch, n = c.sent(batch, len(batch)), 0
+		case !c.goesOn(err):
 			c.sendFailed(err)
 			return
 		}
-		batch, n = c.sent(batch, len(batch)), 0
 	}
+}
+
+// goesOn reports whether a write that failed with err can be continued: if it was
+// linger that cut it, so that a call which was waiting for it returns. Then its
+// rest is the flusher's.
+func (c *Conn) goesOn(err error) bool {
+	return c.over() != nil && c.writesCut && errors.Is(err, os.ErrDeadlineExceeded) && c.t.SetWriteDeadline(time.Time{}) == nil
 }
 
 // sendFailed ends the connection because the transport takes nothing any more.
@@ -449,26 +461,23 @@ func (c *Conn) hearOut() {
 
 // cutShort sorts out a send of which only n bytes were written.
 //
-// If it was ctx that ended, and nothing of the caller's own message is on the
-// wire, the message is taken back. Otherwise the frame has to be finished before
-// anything else can be sent, which a goroutine does: "the next writer will" is
-// not enough, there may be none.
+// If it was ctx that ended, or the connection, and nothing of the caller's own
+// message is on the wire, the message is taken back. Otherwise the frame has to be
+// finished before anything else can be sent, be it the close frame, which a
+// goroutine does: "the next writer will" is not enough, there may be none.
 func (c *Conn) cutShort(ctx context.Context, head, body []byte, n, own int, err error) error {
-	if over := c.over(); over != nil {
-		c.sendFailed(err)
-		return over
-	}
-	cause := ctx.Err()
-	if cause == nil {
+	over, cause := c.over(), ctx.Err()
+	switch {
+	case over != nil && (err == cause || c.goesOn(err)):
+	case over != nil || cause == nil:
 		return c.sendFailed(err)
+	case !c.writesCut && err != cause: // it has blocked in the transport
+		return c.sendFailed(ErrWriteCut)
 	}
 	total := len(head) + len(body)
 	// What was compressed with context takeover can't be taken back: messages
 	// behind it may refer to it.
 	begun := total-n < own || c.deflate != nil && c.deflate.out.Takeover
-	if !c.writesCut && err != cause { // it has blocked in the transport
-		return c.sendFailed(ErrWriteCut)
-	}
 	rest := append(append(pool.Get(total-n), head[min(n, len(head)):]...), body[max(n-len(head), 0):]...)
 	pool.Put(head)
 	if !begun {
@@ -479,7 +488,10 @@ func (c *Conn) cutShort(ctx context.Context, head, body []byte, n, own int, err 
 	c.out.written += int64(n)
 	c.out.mu.Unlock()
 	c.flushLater(rest, 0)
-	if begun {
+	switch {
+	case over != nil:
+		return over
+	case begun:
 		return &opError{"write", &partlyWritten{cause}}
 	}
 	return c.gaveUp("write", cause)

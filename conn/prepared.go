@@ -183,7 +183,7 @@ func (c *Conn) accepts(p *Prepared) bool {
 // only what the socket doesn't take at once.
 func (c *Conn) tryDirect(head, frame []byte) {
 	n, err := c.raw.write(c, head, frame, false)
-	if err != nil {
+	if err != nil && !c.goesOn(err) {
 		go c.sendFailed(err)
 		return
 	}

@@ -143,8 +143,19 @@ func (c *Conn) unfinished() error {
 	return ErrUnfinished
 }
 
-// lockReads makes the caller the one who reads.
+// lockReads makes the caller the one who reads, unless CloseRead does.
 func (c *Conn) lockReads(ctx context.Context) error {
+	switch {
+	case c.reading.tryAcquire():
+		return nil
+	case c.onlyWritten.Load() && c.over() == nil:
+		return errOnlyWritten
+	}
+	return c.awaitReads(ctx)
+}
+
+// awaitReads makes the caller the one who reads, whoever does now.
+func (c *Conn) awaitReads(ctx context.Context) error {
 	if c.reading.tryAcquire() {
 		return nil
 	}

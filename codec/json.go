@@ -9,7 +9,10 @@ import (
 // JSON is encoding/json as a Codec, without HTML escaping.
 var JSON Codec = jsonCodec{}
 
-var _ Enveloper = jsonCodec{}
+var (
+	_ Enveloper = jsonCodec{}
+	_ Placer    = jsonCodec{}
+)
 
 type jsonCodec struct{}
 
@@ -41,6 +44,10 @@ func (j jsonCodec) ScanEnvelope(p []byte, e *Envelope) error { return scanEnvelo
 
 func (j jsonCodec) AppendEnvelope(b []byte, e *Envelope, v any) ([]byte, error) {
 	return appendEnvelope(j, b, e, v)
+}
+
+func (j jsonCodec) AppendPlaced(b, envelope []byte, room string, pos Position) []byte {
+	return appendPlaced(b, envelope, room, pos)
 }
 
 // encoder is a json.Encoder with what it writes to: making one for each value

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -29,6 +30,9 @@ func TestScanEnvelope(t *testing.T) {
 		{`{"\u0069d":3,"ID":4,"other":{"id":5},"type":"caf\u00e9"}`, codec.Envelope{ID: 3, HasID: true, Type: []byte("café")}},
 		{`{"id":1,"error":{"code":"rate_limited","message":"slow down","details":[1],"retry_ms":20}}`,
 			codec.Envelope{ID: 1, HasID: true, Error: &codec.Error{Code: "rate_limited", Message: "slow down", Details: []any{1.0}, RetryMS: 20}}},
+		{`{"room":"lobby","pos":[17,"e"],"type":"said"}`,
+			codec.Envelope{Type: []byte("said"), Room: []byte("lobby"), Pos: codec.Position{Offset: 17, Epoch: "e"}}},
+		{`{"room":null,"pos":null,"type":"said"}`, codec.Envelope{Type: []byte("said")}},
 		{`{}`, codec.Envelope{}},
 	} {
 		var got codec.Envelope
@@ -70,6 +74,12 @@ func TestScanEnvelopeRefuses(t *testing.T) {
 		`{"id":7,"timeout_ms":1e3}`:       7,
 		`{"id":7,"error":"broken"}`:       7,
 		`{"id":7,"error":{"message":""}}`: 7,
+		`{"id":7,"room":""}`:              7,
+		`{"id":7,"room":["x"]}`:           7,
+		`{"id":7,"pos":[1]}`:              7,
+		`{"id":7,"pos":["e",1]}`:          7,
+		`{"id":7,"pos":[null,"e"]}`:       7,
+		`{"id":7,"pos":[1,"e",2]}`:        7,
 	} {
 		var e codec.Envelope
 		if err := env.ScanEnvelope([]byte(in), &e); err == nil {
@@ -87,10 +97,10 @@ func reference(p []byte) (e codec.Envelope, ok bool) {
 		return e, false
 	}
 	var id, timeout *uint64
-	var typ *string
+	var typ, room *string
 	var more *bool
 	var failure *codec.Error
-	for key, to := range map[string]any{"id": &id, "timeout_ms": &timeout, "type": &typ, "more": &more, "error": &failure} {
+	for key, to := range map[string]any{"id": &id, "timeout_ms": &timeout, "type": &typ, "more": &more, "error": &failure, "room": &room} {
 		if raw, present := m[key]; present && json.Unmarshal(raw, to) != nil {
 			return e, false
 		}
@@ -107,15 +117,41 @@ func reference(p []byte) (e codec.Envelope, ok bool) {
 	if more != nil {
 		e.More = *more
 	}
+	if room != nil {
+		e.Room = []byte(*room)
+	}
 	e.Error, e.Data = failure, m["data"]
-	ok = e.ID <= codec.MaxID && e.TimeoutMS <= codec.MaxID && (typ == nil || *typ != "") && (failure == nil || failure.Code != "")
+	if raw, present := m["pos"]; present && string(raw) != "null" {
+		if e.Pos, ok = referencePosition(raw); !ok {
+			return e, false
+		}
+	}
+	ok = (room == nil || *room != "") && e.ID <= codec.MaxID && e.TimeoutMS <= codec.MaxID && (typ == nil || *typ != "") && (failure == nil || failure.Code != "")
 	return e, ok
+}
+
+func referencePosition(raw []byte) (pos codec.Position, ok bool) {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	var v any
+	if d.Decode(&v) != nil {
+		return pos, false
+	}
+	parts, _ := v.([]any)
+	if len(parts) != 2 {
+		return pos, false
+	}
+	offset, ok1 := parts[0].(json.Number)
+	epoch, ok2 := parts[1].(string)
+	n, err := strconv.ParseUint(string(offset), 10, 64)
+	return codec.Position{Offset: n, Epoch: epoch}, ok1 && ok2 && err == nil
 }
 
 func FuzzScanEnvelope(f *testing.F) {
 	for _, s := range []string{
 		`{"id":7,"type":"chat.post","data":{"text":"hi \"you\" \ud83d\ude00","n":[1,-0.5e-7,true,false,null]}}`,
 		`{"type":"\u0074","data":"","timeout_ms":10,"more":false}`, `{"id":1,"error":{"code":"x","retry_ms":3,"details":{}}}`,
+		`{"room":"lobby","pos":[17,"e\u0041"],"type":"said"}`, `{"pos":[1e3,""],"room":"\ud800"}`, `{"pos":[null,{}]}`,
 		`{"id":01}`, `{"id":1.}`, `{"":"\u12","a":[,]}`, `[{}]`, `{"a":{"b":{}},"data":tru}`, "{\"id\":\xff}", `{"data":[[[]],{"a":{}}],"id":null}`,
 	} {
 		f.Add([]byte(s))
@@ -156,6 +192,9 @@ func TestEnvelopeRoundTrip(t *testing.T) {
 		{codec.Envelope{ID: 7, HasID: true, Type: []byte("a.b"), TimeoutMS: 5}, 1, `{"id":7,"type":"a.b","timeout_ms":5,"data":1}`},
 		{codec.Envelope{Type: []byte("say \"<\u00e9>\"")}, "<&>", `{"type":"say \"\u003cé\u003e\"","data":"<&>"}`},
 		{codec.Envelope{ID: 0, HasID: true}, nil, `{"id":0}`},
+		{codec.Envelope{Type: []byte("x"), Room: []byte(`a"b`)}, nil, `{"room":"a\"b","type":"x"}`},
+		{codec.Envelope{Type: []byte("x"), Room: []byte("r"), Pos: codec.Position{Offset: 7, Epoch: "e"}}, 1,
+			`{"room":"r","pos":[7,"e"],"type":"x","data":1}`},
 		{codec.Envelope{ID: 1, HasID: true, More: true}, []int(nil), `{"id":1,"more":true,"data":null}`},
 		{codec.Envelope{ID: 1, HasID: true, Error: &codec.Error{Code: "x", RetryMS: 2}}, nil, `{"id":1,"error":{"code":"x","retry_ms":2}}`},
 		{codec.Envelope{Error: &codec.Error{Code: "x"}}, nil, `{"error":{"code":"x"}}`},

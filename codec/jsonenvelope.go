@@ -3,6 +3,7 @@ package codec
 import (
 	"encoding/json"
 	"errors"
+	"slices"
 	"strconv"
 )
 
@@ -11,6 +12,7 @@ import (
 func InJSON(c Codec) interface {
 	Codec
 	Enveloper
+	Placer
 } {
 	return inJSON{c}
 }
@@ -23,12 +25,18 @@ func (c inJSON) AppendEnvelope(b []byte, e *Envelope, v any) ([]byte, error) {
 	return appendEnvelope(c.Codec, b, e, v)
 }
 
+func (c inJSON) AppendPlaced(b, envelope []byte, room string, pos Position) []byte {
+	return appendPlaced(b, envelope, room, pos)
+}
+
 var (
 	errNoObject = errors.New("message is not a JSON object")
 	errID       = errors.New("id is not an integer from 0 to 2^53-1")
 	errType     = errors.New("type is not a string, or empty")
 	errMore     = errors.New("more is neither true nor false")
 	errTimeout  = errors.New("timeout_ms is not an integer from 0 to 2^53-1")
+	errRoom     = errors.New("room is not a string, or empty")
+	errPos      = errors.New(`pos is not [offset,"epoch"]`)
 	errError    = errors.New("error is not an object with a code")
 )
 
@@ -36,7 +44,7 @@ var (
 // of members are matched exactly. Of members that occur twice the last counts,
 // and null is as good as absent, except for data.
 func scanEnvelope(p []byte, e *Envelope) error {
-	var id, typ, more, timeout, failure []byte
+	var id, typ, more, timeout, failure, room, pos []byte
 	o := openObject(p)
 	for o.next() {
 		switch string(o.key) {
@@ -52,6 +60,10 @@ func scanEnvelope(p []byte, e *Envelope) error {
 			timeout = o.value
 		case "error":
 			failure = o.value
+		case "room":
+			room = o.value
+		case "pos":
+			pos = o.value
 		}
 	}
 	if !o.whole() {
@@ -73,6 +85,18 @@ func scanEnvelope(p []byte, e *Envelope) error {
 	}
 	if e.Error, ok = parseError(failure); !ok {
 		return errError
+	}
+	return e.scanPlace(room, pos)
+}
+
+// scanPlace parses the members room and pos.
+func (e *Envelope) scanPlace(room, pos []byte) error {
+	var ok bool
+	if e.Room, ok = parseType(room); !ok {
+		return errRoom
+	}
+	if !absent(pos) && e.Pos.UnmarshalJSON(pos) != nil {
+		return errPos
 	}
 	return nil
 }
@@ -133,6 +157,9 @@ func parseError(p []byte) (e *Error, ok bool) {
 func appendEnvelope(c Codec, b []byte, e *Envelope, v any) ([]byte, error) {
 	start := len(b)
 	b = append(b, '{')
+	if e.Room != nil {
+		b = appendPlace(b, e.Room, e.Pos)
+	}
 	if e.HasID {
 		b = append(b, `"id":`...)
 		b = append(strconv.AppendUint(b, e.ID, 10), ',')
@@ -163,9 +190,29 @@ func appendEnvelope(c Codec, b []byte, e *Envelope, v any) ([]byte, error) {
 	return append(b, '}'), nil
 }
 
+// appendPlaced puts the members in front: an envelope is never empty.
+func appendPlaced(b, envelope []byte, room string, pos Position) []byte {
+	if room == "" {
+		return append(b, envelope...)
+	}
+	b = slices.Grow(b, len(envelope)+len(room)+len(pos.Epoch)+48)
+	return append(appendPlace(append(b, '{'), room, pos), envelope[1:]...)
+}
+
+// appendPlace appends the members room and pos, each with a comma behind it.
+func appendPlace[T string | []byte](b []byte, room T, pos Position) []byte {
+	b = append(appendString(append(b, `"room":`...), room), ',')
+	if pos == (Position{}) {
+		return b
+	}
+	b = strconv.AppendUint(append(b, `"pos":[`...), pos.Offset, 10)
+	return append(appendString(append(b, ','), pos.Epoch), `],`...)
+}
+
 // appendString appends s as a JSON string.
-func appendString(b, s []byte) []byte {
-	for _, c := range s {
+func appendString[T string | []byte](b []byte, s T) []byte {
+	for i := range len(s) {
+		c := s[i]
 		if c < ' ' || c >= 0x80 || c == '"' || c == '\\' {
 			q, _ := json.Marshal(string(s)) // never fails for a string
 			return append(b, q...)

@@ -79,7 +79,7 @@ var errParse = &Error{Code: "parse_error", Message: "Parse error"}
 func invalidRequest(text string) error { return errors.New("Invalid Request: " + text) }
 
 func (jsonRPC) ScanEnvelope(p []byte, e *Envelope) error {
-	var id, method, params, result, failure, version []byte
+	var id, method, params, result, failure, version, room, pos []byte
 	o := openObject(p)
 	for o.next() {
 		switch string(o.key) {
@@ -95,6 +95,10 @@ func (jsonRPC) ScanEnvelope(p []byte, e *Envelope) error {
 			failure = o.value
 		case "jsonrpc":
 			version = o.value
+		case "room":
+			room = o.value
+		case "pos":
+			pos = o.value
 		}
 	}
 	switch {
@@ -109,6 +113,9 @@ func (jsonRPC) ScanEnvelope(p []byte, e *Envelope) error {
 	}
 	if string(version) != `"2.0"` {
 		return invalidRequest(`jsonrpc is not "2.0"`)
+	}
+	if err := e.scanPlace(room, pos); err != nil {
+		return invalidRequest(err.Error())
 	}
 	if method == nil {
 		return e.scanResponse(id, result, failure)
@@ -202,7 +209,11 @@ func member(p []byte, key string) (v []byte) {
 
 func (c jsonRPC) AppendEnvelope(b []byte, e *Envelope, v any) ([]byte, error) {
 	start := len(b)
-	b = append(b, `{"jsonrpc":"2.0"`...)
+	b = append(b, '{')
+	if e.Room != nil {
+		b = appendPlace(b, e.Room, e.Pos)
+	}
+	b = append(b, `"jsonrpc":"2.0"`...)
 	var err error
 	switch {
 	case string(e.Type) == cancelType:

@@ -2,9 +2,10 @@ package hub
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"time"
+
+	"github.com/tidewire/ws/codec"
 )
 
 // Broker carries messages between nodes, and may keep some of them for a while
@@ -69,37 +70,8 @@ type Delivery struct {
 	Prev  uint64 // offset of the topic's message before it, 0 if none is kept
 }
 
-// Position is a place in a topic's history. Offsets rise, but not by one. They
-// mean nothing in another epoch, which begins when a history has been lost. In
-// JSON a position is [offset,"epoch"]; the zero one is null.
-type Position struct {
-	Offset uint64
-	Epoch  string
-}
-
-// MarshalJSON encodes p as [offset,"epoch"].
-func (p Position) MarshalJSON() ([]byte, error) {
-	if p == (Position{}) {
-		return []byte("null"), nil
-	}
-	return json.Marshal([2]any{p.Offset, p.Epoch})
-}
-
-// UnmarshalJSON decodes what MarshalJSON has encoded.
-func (p *Position) UnmarshalJSON(b []byte) error {
-	*p = Position{}
-	if string(b) == "null" {
-		return nil
-	}
-	var parts []json.RawMessage
-	if err := json.Unmarshal(b, &parts); err != nil {
-		return err
-	}
-	if len(parts) != 2 {
-		return errors.New(`hub: a position is [offset,"epoch"]`)
-	}
-	return errors.Join(json.Unmarshal(parts[0], &p.Offset), json.Unmarshal(parts[1], &p.Epoch))
-}
+// Position is a place in a topic's history; see codec.Position.
+type Position = codec.Position
 
 // History is a Broker that keeps messages.
 type History interface {

@@ -231,7 +231,7 @@ func (r *room) catchUp(ctx context.Context, ds []Delivery) (since Position, more
 // giveUpFill goes on at another position, and tells the members that they have
 // missed something.
 func (r *room) giveUpFill(at Position) {
-	gap := r.h.notice("$gap", r.name, gapData{})
+	gap := r.h.notice("$gap", r.name, Position{}, gapData{})
 	r.h.stats.gaps.Add(1)
 	r.mu.Lock()
 	r.current.filling = false
@@ -246,5 +246,5 @@ type gapData struct {
 
 // gapNotice tells a member of a gap; nil: its codec has no envelope.
 func (h *Hub) gapNotice(m *member, e *entry) *ws.Prepared {
-	return h.notice("$gap", e.s.r.name, gapData{e.gap}).frame(m.codec).p
+	return h.notice("$gap", e.s.r.name, Position{}, gapData{e.gap}).frame(m.codec).p
 }

@@ -177,7 +177,7 @@ func (t *memoryTopic) keep(d *Delivery, topic Topic, id string) (Position, bool)
 	}
 	d.Prev = t.last
 	t.last++
-	d.Pos = Position{t.last, t.epoch}
+	d.Pos = Position{Offset: t.last, Epoch: t.epoch}
 	if len(t.kept) >= topic.History {
 		t.forget(len(t.kept) - topic.History + 1)
 	}
@@ -244,7 +244,7 @@ func (b *memoryBroker) History(_ context.Context, topic Topic, since Position, l
 	t := b.net.topic(topic.Name)
 	defer t.mu.Unlock()
 	t.expire(time.Now())
-	last := Position{t.last, t.epoch}
+	last := Position{Offset: t.last, Epoch: t.epoch}
 	first := t.last + 1 // of what is kept
 	if len(t.kept) > 0 {
 		first = t.kept[0].Pos.Offset

@@ -2,7 +2,6 @@ package hub
 
 import (
 	"bytes"
-	"strconv"
 
 	"github.com/tidewire/ws"
 	"github.com/tidewire/ws/codec"
@@ -61,6 +60,17 @@ func enveloper(c codec.Codec) codec.Enveloper {
 	return codec.InJSON(c)
 }
 
+// placed is an envelope with a room and a position in it, if c can do that.
+func placed(c codec.Codec, envelope []byte, room string, pos Position) []byte {
+	if room == "" {
+		return envelope
+	}
+	if p, ok := enveloper(c).(codec.Placer); ok {
+		return p.AppendPlaced(nil, envelope, room, pos)
+	}
+	return envelope
+}
+
 // content is a message as it travels: encoded, but not yet framed.
 type content struct {
 	key        string
@@ -117,8 +127,7 @@ func (h *Hub) parcel(ct *content, room string, pos Position) (*parcel, error) {
 	p.frames = make([]frame, len(h.codecs))
 	for i, c := range h.codecs {
 		if pt := ct.part(c.Name(), i); pt != nil {
-			data := stamped(pt, room, pos)
-			if err := p.frames[i].prepare(p, pt, data, ct.noCompress); err != nil {
+			if err := p.frames[i].prepare(p, pt, placed(c, pt.data, room, pos), ct.noCompress); err != nil {
 				return nil, err
 			}
 		}
@@ -144,37 +153,4 @@ func (f *frame) prepare(p *parcel, pt *part, data []byte, noCompress bool) (err 
 	f.size = len(data)
 	p.size = max(p.size, f.size)
 	return err
-}
-
-// stamped is an envelope with the room and the position in it. Envelopes of
-// binary codecs have no place for them.
-func stamped(pt *part, room string, pos Position) []byte {
-	if room == "" || pt.typ != ws.Text || len(pt.data) < 2 || pt.data[0] != '{' {
-		return pt.data
-	}
-	b := make([]byte, 0, len(pt.data)+len(room)+len(pos.Epoch)+48)
-	b = append(b, `{"room":`...)
-	b = appendString(b, room)
-	if pos.Offset > 0 {
-		b = append(b, `,"pos":[`...)
-		b = strconv.AppendUint(b, pos.Offset, 10)
-		b = append(b, ',')
-		b = appendString(b, pos.Epoch)
-		b = append(b, ']')
-	}
-	b = append(b, ',')
-	return append(b, pt.data[1:]...)
-}
-
-// appendString appends s as a JSON string.
-func appendString(b []byte, s string) []byte {
-	for i := range len(s) {
-		if c := s[i]; c < ' ' || c >= 0x80 || c == '"' || c == '\\' {
-			b, _ = codec.JSON.Append(b, s) // never fails for a string
-			return b
-		}
-	}
-	b = append(b, '"')
-	b = append(b, s...)
-	return append(b, '"')
 }

@@ -148,7 +148,7 @@ func (r *room) arrived(s *seat) []*parcel {
 	for _, tell := range ps {
 		tell.except = s.m.id
 	}
-	list := r.h.notice("$presence", r.name, presenceData{Members: p.list()})
+	list := r.h.notice("$presence", r.name, Position{}, presenceData{Members: p.list()})
 	list.only = s
 	return append(ps, list)
 }
@@ -172,7 +172,7 @@ func (r *room) announce(d presenceData) []*parcel {
 	if len(d.Joined) == 0 && len(d.Left) == 0 {
 		return nil
 	}
-	return []*parcel{r.h.notice("$presence", r.name, d)}
+	return []*parcel{r.h.notice("$presence", r.name, Position{}, d)}
 }
 
 // tellChanges has the other nodes told of this one's changes, in their order and

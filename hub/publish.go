@@ -218,17 +218,17 @@ func (h *Hub) sendDirect(ps []*parcel, ms ...*member) {
 }
 
 // notice is an event of the hub's own.
-func (h *Hub) notice(typ, room string, v any) *parcel {
+func (h *Hub) notice(typ, room string, pos Position, v any) *parcel {
 	p := &parcel{frames: make([]frame, len(h.codecs))}
+	e := codec.Envelope{Type: []byte(typ), Room: []byte(room), Pos: pos}
 	for i, c := range h.codecs {
 		env := enveloper(c)
 		if env == nil {
 			continue
 		}
-		data, err := env.AppendEnvelope(nil, &codec.Envelope{Type: []byte(typ)}, v)
+		data, err := env.AppendEnvelope(nil, &e, v)
 		if err == nil {
-			pt := &part{c.Name(), messageType(c), data}
-			err = p.frames[i].prepare(p, pt, stamped(pt, room, Position{}), false)
+			err = p.frames[i].prepare(p, &part{c.Name(), messageType(c), data}, data, false)
 		}
 		if err != nil { // a codec that refuses the hub's own types
 			h.opts.Logger.Error("hub: can't encode "+typ, "codec", c.Name(), "error", err)

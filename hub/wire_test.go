@@ -79,35 +79,3 @@ func TestEscaped(t *testing.T) {
 		t.Errorf("a topic of %d bytes", n)
 	}
 }
-
-func TestStamp(t *testing.T) {
-	p := &part{"json", ws.Text, []byte(`{"type":"x"}`)}
-	for want, pos := range map[string]Position{
-		`{"room":"a\"b","type":"x"}`:               {},
-		`{"room":"a\"b","pos":[7,"e"],"type":"x"}`: {Offset: 7, Epoch: "e"},
-	} {
-		if got := stamped(p, `a"b`, pos); string(got) != want {
-			t.Errorf("got %s, want %s", got, want)
-		}
-	}
-	if got := stamped(p, "", Position{}); string(got) != `{"type":"x"}` {
-		t.Errorf("got %s", got)
-	}
-}
-
-func TestPositionJSON(t *testing.T) {
-	for text, want := range map[string]Position{`[18446744073709551615,"e"]`: {1<<64 - 1, "e"}, `null`: {}} {
-		var p Position
-		if err := p.UnmarshalJSON([]byte(text)); err != nil || p != want {
-			t.Errorf("%s: %v, %v", text, p, err)
-		}
-		if b, err := p.MarshalJSON(); err != nil || string(b) != text {
-			t.Errorf("%v: %s, %v", p, b, err)
-		}
-	}
-	for _, bad := range []string{`[]`, `[1]`, `["e",1]`, `[1,"e",2]`, `{}`, `[-1,"e"]`} {
-		if err := new(Position).UnmarshalJSON([]byte(bad)); err == nil {
-			t.Errorf("%s is a position", bad)
-		}
-	}
-}

@@ -17,7 +17,10 @@ import (
 // Codec is CBOR by github.com/fxamacker/cbor.
 var Codec codec.Codec = cborCodec{}
 
-var _ codec.Enveloper = cborCodec{}
+var (
+	_ codec.Enveloper = cborCodec{}
+	_ codec.Placer    = cborCodec{}
+)
 
 type cborCodec struct{}
 
@@ -58,20 +61,30 @@ type envelope struct {
 	More      bool            `cbor:"more"`
 	TimeoutMS uint64          `cbor:"timeout_ms"`
 	Error     *codec.Error    `cbor:"error"`
+	Room      *string         `cbor:"room"`
+	Pos       *position       `cbor:"pos"`
+}
+
+// position is codec.Position as it is received.
+type position struct {
+	_      struct{} `cbor:",toarray"`
+	Offset uint64
+	Epoch  string
 }
 
 // The major types of RFC 8949 3.1 that envelopes are made of.
 const (
-	majorUint = 0 << 5
-	majorText = 3 << 5
-	majorMap  = 5 << 5
-	majorMask = 7 << 5
-	isTrue    = 0xf5
+	majorUint  = 0 << 5
+	majorText  = 3 << 5
+	majorArray = 4 << 5
+	majorMap   = 5 << 5
+	majorMask  = 7 << 5
+	isTrue     = 0xf5
 )
 
 var (
 	errNoMap    = errors.New("message is not a map")
-	errEnvelope = errors.New("id, type, timeout_ms or error is out of range")
+	errEnvelope = errors.New("id, type, timeout_ms, error, room or pos is out of range")
 )
 
 func (c cborCodec) ScanEnvelope(p []byte, e *codec.Envelope) error {
@@ -88,8 +101,14 @@ func (c cborCodec) ScanEnvelope(p []byte, e *codec.Envelope) error {
 	if in.Type != nil {
 		e.Type = []byte(*in.Type)
 	}
+	if in.Room != nil {
+		e.Room = []byte(*in.Room)
+	}
+	if in.Pos != nil {
+		e.Pos = codec.Position{Offset: in.Pos.Offset, Epoch: in.Pos.Epoch}
+	}
 	e.Data, e.More, e.TimeoutMS, e.Error = in.Data, in.More, in.TimeoutMS, in.Error
-	if e.ID > codec.MaxID || e.TimeoutMS > codec.MaxID || e.Type != nil && len(e.Type) == 0 || e.Error != nil && e.Error.Code == "" {
+	if e.ID > codec.MaxID || e.TimeoutMS > codec.MaxID || e.Type != nil && len(e.Type) == 0 || e.Room != nil && len(e.Room) == 0 || e.Error != nil && e.Error.Code == "" {
 		e.HasID = e.HasID && e.ID <= codec.MaxID
 		return errEnvelope
 	}
@@ -101,7 +120,7 @@ func (c cborCodec) AppendEnvelope(b []byte, e *codec.Envelope, v any) ([]byte, e
 	b = append(b, majorMap)
 	member := func(key string) {
 		members++
-		b = append(appendHead(b, majorText, uint64(len(key))), key...)
+		b = appendText(b, key)
 	}
 	if e.HasID {
 		member("id")
@@ -119,6 +138,11 @@ func (c cborCodec) AppendEnvelope(b []byte, e *codec.Envelope, v any) ([]byte, e
 		member("more")
 		b = append(b, isTrue)
 	}
+	if e.Room != nil {
+		var n byte
+		b, n = appendPlace(b, string(e.Room), e.Pos)
+		members += n
+	}
 	var err error
 	if e.Error != nil {
 		member("error")
@@ -132,6 +156,33 @@ func (c cborCodec) AppendEnvelope(b []byte, e *codec.Envelope, v any) ([]byte, e
 	}
 	b[start] |= members
 	return b, nil
+}
+
+// AppendPlaced makes room in the map's head, which has fewer than 22 members.
+func (cborCodec) AppendPlaced(b, envelope []byte, room string, pos codec.Position) []byte {
+	start := len(b)
+	b = append(b, envelope...)
+	if room == "" {
+		return b
+	}
+	b, n := appendPlace(b, room, pos)
+	b[start] += n
+	return b
+}
+
+// appendPlace appends the members room and pos, and says how many that makes.
+func appendPlace(b []byte, room string, pos codec.Position) ([]byte, byte) {
+	b = appendText(appendText(b, "room"), room)
+	if pos == (codec.Position{}) {
+		return b, 1
+	}
+	b = appendHead(appendText(b, "pos"), majorArray, 2)
+	b = appendHead(b, majorUint, pos.Offset)
+	return appendText(b, pos.Epoch), 2
+}
+
+func appendText(b []byte, s string) []byte {
+	return append(appendHead(b, majorText, uint64(len(s))), s...)
 }
 
 // appendHead appends the head of a data item in its shortest form (RFC 8949 3).

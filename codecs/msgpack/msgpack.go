@@ -16,7 +16,10 @@ import (
 // Codec is MessagePack by github.com/vmihailenco/msgpack.
 var Codec codec.Codec = msgpackCodec{}
 
-var _ codec.Enveloper = msgpackCodec{}
+var (
+	_ codec.Enveloper = msgpackCodec{}
+	_ codec.Placer    = msgpackCodec{}
+)
 
 type msgpackCodec struct{}
 
@@ -62,11 +65,20 @@ type envelope struct {
 	More      bool               `json:"more"`
 	TimeoutMS uint64             `json:"timeout_ms"`
 	Error     *codec.Error       `json:"error"`
+	Room      *string            `json:"room"`
+	Pos       *position          `json:"pos"`
+}
+
+// position is codec.Position as it is received.
+type position struct {
+	_msgpack struct{} `msgpack:",as_array"` //nolint:unused // it is how the package wants to be told
+	Offset   uint64
+	Epoch    string
 }
 
 var (
 	errNoMap    = errors.New("message is not a map")
-	errEnvelope = errors.New("id, type, timeout_ms or error is out of range")
+	errEnvelope = errors.New("id, type, timeout_ms, error, room or pos is out of range")
 )
 
 func (c msgpackCodec) ScanEnvelope(p []byte, e *codec.Envelope) error {
@@ -83,8 +95,14 @@ func (c msgpackCodec) ScanEnvelope(p []byte, e *codec.Envelope) error {
 	if in.Type != nil {
 		e.Type = []byte(*in.Type)
 	}
+	if in.Room != nil {
+		e.Room = []byte(*in.Room)
+	}
+	if in.Pos != nil {
+		e.Pos = codec.Position{Offset: in.Pos.Offset, Epoch: in.Pos.Epoch}
+	}
 	e.Data, e.More, e.TimeoutMS, e.Error = in.Data, in.More, in.TimeoutMS, in.Error
-	if e.ID > codec.MaxID || e.TimeoutMS > codec.MaxID || e.Type != nil && len(e.Type) == 0 || e.Error != nil && e.Error.Code == "" {
+	if e.ID > codec.MaxID || e.TimeoutMS > codec.MaxID || e.Type != nil && len(e.Type) == 0 || e.Room != nil && len(e.Room) == 0 || e.Error != nil && e.Error.Code == "" {
 		e.HasID = e.HasID && e.ID <= codec.MaxID
 		return errEnvelope
 	}
@@ -114,6 +132,11 @@ func (c msgpackCodec) AppendEnvelope(b []byte, e *codec.Envelope, v any) ([]byte
 		member("more")
 		b = append(b, 0xc3)
 	}
+	if e.Room != nil {
+		var n byte
+		b, n = appendPlace(b, string(e.Room), e.Pos)
+		members += n
+	}
 	var err error
 	if e.Error != nil {
 		member("error")
@@ -129,6 +152,28 @@ func (c msgpackCodec) AppendEnvelope(b []byte, e *codec.Envelope, v any) ([]byte
 	return b, nil
 }
 
+// AppendPlaced makes room in the map's head, which has at most 15 members.
+func (msgpackCodec) AppendPlaced(b, envelope []byte, room string, pos codec.Position) []byte {
+	start := len(b)
+	b = append(b, envelope...)
+	if room == "" {
+		return b
+	}
+	b, n := appendPlace(b, room, pos)
+	b[start] += n
+	return b
+}
+
+// appendPlace appends the members room and pos, and says how many that makes.
+func appendPlace(b []byte, room string, pos codec.Position) ([]byte, byte) {
+	b = appendString(append(b, "\xa4room"...), room)
+	if pos == (codec.Position{}) {
+		return b, 1
+	}
+	b = appendUint(append(b, "\xa3pos\x92"...), pos.Offset)
+	return appendString(b, pos.Epoch), 2
+}
+
 func appendUint(b []byte, n uint64) []byte {
 	switch {
 	case n < 0x80:
@@ -139,7 +184,7 @@ func appendUint(b []byte, n uint64) []byte {
 	return binary.BigEndian.AppendUint64(append(b, 0xcf), n)
 }
 
-func appendString(b, s []byte) []byte {
+func appendString[T string | []byte](b []byte, s T) []byte {
 	if len(s) < 32 {
 		b = append(b, 0xa0|byte(len(s)))
 	} else {

@@ -19,7 +19,10 @@ import (
 // Codec is Protocol Buffers by google.golang.org/protobuf.
 var Codec codec.Codec = protobufCodec{}
 
-var _ codec.Enveloper = protobufCodec{}
+var (
+	_ codec.Enveloper = protobufCodec{}
+	_ codec.Placer    = protobufCodec{}
+)
 
 type protobufCodec struct{}
 
@@ -60,7 +63,7 @@ func (protobufCodec) Decode(p []byte, v any) error {
 	return fmt.Errorf("protobuf: %T is no pointer to a message", v)
 }
 
-// The fields of Envelope and Error in envelope.proto.
+// The fields of Envelope, Error and Position in envelope.proto.
 const (
 	fieldID        = 1
 	fieldType      = 2
@@ -68,16 +71,21 @@ const (
 	fieldMore      = 4
 	fieldTimeoutMS = 5
 	fieldError     = 6
+	fieldRoom      = 7
+	fieldPos       = 8
 
 	fieldCode    = 1
 	fieldMessage = 2
 	fieldDetails = 3
 	fieldRetryMS = 4
+
+	fieldOffset = 1
+	fieldEpoch  = 2
 )
 
 var (
 	errWire     = errors.New("message is not an envelope of Protocol Buffers")
-	errEnvelope = errors.New("id, type, timeout_ms or error is out of range")
+	errEnvelope = errors.New("id, type, timeout_ms, error or room is out of range")
 )
 
 // fields calls f with each field of a message: n for varints, p for bytes. Others
@@ -126,6 +134,11 @@ func (protobufCodec) ScanEnvelope(p []byte, e *codec.Envelope) error {
 		case fieldError:
 			e.Error = new(codec.Error)
 			return scanError(b, e.Error) == nil
+		case fieldRoom:
+			e.Room = b
+			return b != nil && utf8.Valid(b)
+		case fieldPos:
+			return scanPosition(b, &e.Pos) == nil
 		}
 		return true
 	})
@@ -133,7 +146,7 @@ func (protobufCodec) ScanEnvelope(p []byte, e *codec.Envelope) error {
 		*e = codec.Envelope{}
 		return err
 	}
-	if e.ID > codec.MaxID || e.TimeoutMS > codec.MaxID || e.Type != nil && len(e.Type) == 0 || e.Error != nil && e.Error.Code == "" {
+	if e.ID > codec.MaxID || e.TimeoutMS > codec.MaxID || e.Type != nil && len(e.Type) == 0 || e.Room != nil && len(e.Room) == 0 || e.Error != nil && e.Error.Code == "" {
 		e.HasID = e.HasID && e.ID <= codec.MaxID
 		return errEnvelope
 	}
@@ -160,6 +173,40 @@ func scanError(p []byte, e *codec.Error) error {
 	})
 }
 
+func scanPosition(p []byte, pos *codec.Position) error {
+	return fields(p, func(num protowire.Number, n uint64, b []byte) bool {
+		switch num {
+		case fieldOffset:
+			pos.Offset = n
+		case fieldEpoch:
+			pos.Epoch = string(b)
+			return utf8.Valid(b)
+		}
+		return true
+	})
+}
+
+// AppendPlaced appends fields: messages that stand behind each other are one.
+func (protobufCodec) AppendPlaced(b, envelope []byte, room string, pos codec.Position) []byte {
+	b = append(b, envelope...)
+	if room == "" {
+		return b
+	}
+	return appendPlace(b, room, pos)
+}
+
+func appendPlace(b []byte, room string, pos codec.Position) []byte {
+	b = protowire.AppendString(protowire.AppendTag(b, fieldRoom, protowire.BytesType), room)
+	if pos == (codec.Position{}) {
+		return b
+	}
+	b, _ = appendField(b, fieldPos, func(b []byte) ([]byte, error) { // never fails
+		b = protowire.AppendVarint(protowire.AppendTag(b, fieldOffset, protowire.VarintType), pos.Offset)
+		return protowire.AppendString(protowire.AppendTag(b, fieldEpoch, protowire.BytesType), pos.Epoch), nil
+	})
+	return b
+}
+
 func (c protobufCodec) AppendEnvelope(b []byte, e *codec.Envelope, v any) ([]byte, error) {
 	start := len(b)
 	if e.HasID {
@@ -173,6 +220,9 @@ func (c protobufCodec) AppendEnvelope(b []byte, e *codec.Envelope, v any) ([]byt
 	}
 	if e.TimeoutMS > 0 {
 		b = protowire.AppendVarint(protowire.AppendTag(b, fieldTimeoutMS, protowire.VarintType), e.TimeoutMS)
+	}
+	if e.Room != nil {
+		b = appendPlace(b, string(e.Room), e.Pos)
 	}
 	var err error
 	if e.Error != nil {

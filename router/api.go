@@ -11,6 +11,12 @@ func (r *Router) API() *schema.API {
 	return api
 }
 
+// Describe adds a message to the description: for packages like hub, whose
+// messages have no route of their own.
+func (r *Router) Describe(m schema.Message) {
+	r.docs = append(r.docs, func() schema.Message { return m })
+}
+
 // AsyncAPI returns an AsyncAPI 3.0 document of what is registered, as JSON.
 func (r *Router) AsyncAPI() ([]byte, error) { return r.API().AsyncAPI() }
 

@@ -26,6 +26,9 @@ func Emits[T any](r *Router, typ string) *Event[T] {
 	e := &emitted{typ: []byte(r.prefix + typ), at: caller()}
 	out := reflect.TypeFor[T]()
 	r.checkNew(string(e.typ), e.at, out)
+	if e.typ[0] == '$' {
+		panic(fmt.Sprintf("router: %q is registered at %s: types with a $ are reserved", e.typ, e.at))
+	}
 	if other := r.emitted[string(e.typ)]; other != nil {
 		panic(fmt.Sprintf("router: event %q is registered at %s and again at %s", e.typ, other.at, e.at))
 	}
@@ -35,6 +38,9 @@ func Emits[T any](r *Router, typ string) *Event[T] {
 	})
 	return &Event[T]{e}
 }
+
+// Type returns the event's type.
+func (e *Event[T]) Type() string { return string(e.typ) }
 
 // Doc sets what documents and generated clients say about the event.
 func (e *Event[T]) Doc(text string) *Event[T] {

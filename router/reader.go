@@ -60,8 +60,8 @@ func (r *reader) envelope(p []byte, b *batch) {
 		s.malformed(&q.env, err, b)
 	case typ == nil:
 		s.answered(&q.env, b)
-	case typ[0] == '$':
-		s.special(&q.env, b)
+	case string(typ) == cancelType:
+		s.gaveUp(&q.env, b)
 	default:
 		if t := s.routes[string(typ)]; t != nil {
 			q.prepare(s, t, b)
@@ -74,12 +74,10 @@ func (r *reader) envelope(p []byte, b *batch) {
 	r.spare = q
 }
 
-// special deals with the types that are reserved.
-func (s *session) special(e *codec.Envelope, b *batch) {
-	if string(e.Type) != "$cancel" {
-		s.unknown(e, b)
-		return
-	}
+// cancelType is the one of the reserved types that is the router's own.
+const cancelType = "$cancel"
+
+func (s *session) gaveUp(e *codec.Envelope, b *batch) {
 	if e.HasID {
 		s.cancelRequest(e)
 	}

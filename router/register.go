@@ -73,7 +73,7 @@ func wrap(mws []func(Handler) Handler, h Handler) Handler {
 func On[In any](r *Router, typ string, f func(ctx context.Context, in In) error) *Route {
 	check := validator[In]()
 	return r.add(typ, schema.Event, reflect.TypeFor[In](), nil, func(ctx context.Context, q *Request) (any, error) {
-		in, err := decode(ctx, q, check)
+		in, err := decode(ctx, q.of.s, q.Data, check)
 		if err == nil {
 			err = f(ctx, *in)
 		}
@@ -86,7 +86,7 @@ func On[In any](r *Router, typ string, f func(ctx context.Context, in In) error)
 func Handle[In, Out any](r *Router, typ string, f func(ctx context.Context, in In) (Out, error)) *Route {
 	check := validator[In]()
 	return r.add(typ, schema.Request, reflect.TypeFor[In](), reflect.TypeFor[Out](), func(ctx context.Context, q *Request) (any, error) {
-		in, err := decode(ctx, q, check)
+		in, err := decode(ctx, q.of.s, q.Data, check)
 		if err != nil {
 			return nil, err
 		}
@@ -104,7 +104,7 @@ func Handle[In, Out any](r *Router, typ string, f func(ctx context.Context, in I
 func Stream[In, Out any](r *Router, typ string, f func(ctx context.Context, in In) iter.Seq2[Out, error]) *Route {
 	check := validator[In]()
 	return r.add(typ, schema.Stream, reflect.TypeFor[In](), reflect.TypeFor[Out](), func(ctx context.Context, q *Request) (any, error) {
-		in, err := decode(ctx, q, check)
+		in, err := decode(ctx, q.of.s, q.Data, check)
 		if err != nil {
 			return nil, err
 		}
@@ -125,12 +125,18 @@ func items[T any](seq iter.Seq2[T, error]) iter.Seq2[any, error] {
 func (r *Router) add(typ string, kind schema.Kind, in, out reflect.Type, base Handler) *Route {
 	t := &Route{reg: r.registry, typ: r.prefix + typ, kind: kind, at: caller(), in: in, out: out, base: base, outer: r.mws}
 	r.checkNew(t.typ, t.at, in, out)
+	if t.typ == cancelType || strings.HasPrefix(t.typ, "$") != r.dollar {
+		panic(fmt.Sprintf("router: %q is registered at %s: types with a $ are reserved", typ, t.at))
+	}
 	if other := r.routes[t.typ]; other != nil {
 		panic(fmt.Sprintf("router: %q is registered at %s and again at %s", t.typ, other.at, t.at))
 	}
 	t.compose()
 	r.used = true
 	r.routes[t.typ] = t
+	if r.dollar {
+		return t
+	}
 	r.docs = append(r.docs, func() schema.Message {
 		return schema.Message{Type: t.typ, Kind: t.kind, Doc: t.doc, In: t.in, Out: t.out}
 	})
@@ -144,8 +150,6 @@ func (reg *registry) checkNew(typ, at string, types ...reflect.Type) {
 		panic(fmt.Sprintf("router: %q is registered at %s, after connections have been served", typ, at))
 	case typ == "":
 		panic("router: empty type registered at " + at)
-	case strings.HasPrefix(typ, "$"):
-		panic(fmt.Sprintf("router: %q is registered at %s: types with a $ are reserved", typ, at))
 	}
 	for _, t := range types {
 		if t == nil {

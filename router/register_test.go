@@ -2,9 +2,11 @@ package router_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
+	"reflect"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -12,6 +14,7 @@ import (
 	"github.com/tidewire/ws"
 	"github.com/tidewire/ws/codec"
 	"github.com/tidewire/ws/router"
+	"github.com/tidewire/ws/router/schema"
 )
 
 func nothing[T any](context.Context, T) error { return nil }
@@ -25,12 +28,14 @@ func TestRegistrationPanics(t *testing.T) {
 		"duplicate": {func(r *router.Router) {
 			router.On(r, "a.b", nothing[int])
 			router.Handle(r.Group("a."), "b", func(context.Context, int) (int, error) { return 0, nil })
-		}, []string{`"a.b"`, "register_test.go:26", "register_test.go:27"}},
+		}, []string{`"a.b"`, "register_test.go:29", "register_test.go:30"}},
 		"duplicate event": {func(r *router.Router) {
 			router.Emits[int](r, "a")
 			router.Emits[int](r, "a")
-		}, []string{`"a"`, "register_test.go:30", "register_test.go:31"}},
+		}, []string{`"a"`, "register_test.go:33", "register_test.go:34"}},
 		"empty":      {func(r *router.Router) { router.On(r, "", nothing[int]) }, []string{"empty", "register_test.go"}},
+		"canceling":  {func(r *router.Router) { router.On(r.Reserved(), "$cancel", nothing[int]) }, []string{"$cancel", "register_test.go"}},
+		"not $":      {func(r *router.Router) { router.On(r.Reserved(), "x", nothing[int]) }, []string{"x", "register_test.go"}},
 		"reserved":   {func(r *router.Router) { router.On(r, "$x", nothing[int]) }, []string{"$", "register_test.go"}},
 		"unsendable": {func(r *router.Router) { router.On(r, "x", nothing[hidden]) }, []string{`"x"`, "hidden.Deep", "func", "register_test.go"}},
 		"unsendable item": {func(r *router.Router) {
@@ -69,6 +74,32 @@ func TestBothWays(t *testing.T) {
 	r := router.New()
 	router.On(r, "message", nothing[int])
 	router.Emits[int](r, "message")
+}
+
+// Packages like hub add to the protocol, within the router's middleware.
+func TestReserved(t *testing.T) {
+	r := router.New(quiet())
+	r.Use(func(next router.Handler) router.Handler {
+		return func(ctx context.Context, q *router.Request) (any, error) {
+			out, err := next(ctx, q)
+			return fmt.Sprint(q.Type, " in ", q.Room, " at ", q.Pos, ": ", out), err
+		}
+	})
+	router.Handle(r.Group("not.").Reserved(), "$echo", func(ctx context.Context, in json.RawMessage) (string, error) {
+		p, err := router.Decode[post](ctx, in)
+		return p.Text, err
+	})
+	r.Describe(schema.Message{Type: "echo", Kind: schema.Published, In: reflect.TypeFor[post]()})
+	p := serve(t, r, nil)
+	p.send(`{"id":1,"type":"$echo","data":{"text":"hi"},"room":"lobby","pos":[7,"e"]}`)
+	p.want(`{"id":1,"data":"$echo in lobby at {7 e}: hi"}`)
+	p.send(`{"id":2,"type":"$echo","data":{"text":"hi"}}`)
+	p.want(`{"id":2,"data":"$echo in  at {0 }: hi"}`)
+	p.send(`{"id":3,"type":"$echo","data":7}`)
+	p.want(`{"id":3,"error":{"code":"bad_payload","message":"data does not fit: unexpected number"}}`)
+	if all := r.API().Messages; len(all) != 1 || all[0].Type != "echo" {
+		t.Errorf("described are %v", all)
+	}
 }
 
 func TestMiddleware(t *testing.T) {

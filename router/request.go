@@ -17,20 +17,15 @@ type Request struct {
 	Reply bool   // the peer waits for a reply
 	Data  []byte // the payload, as the connection's codec encodes it; nil: none
 
+	Room string         // of an event that was published in a room (package hub); "": in none
+	Pos  codec.Position // its place in the room's history; zero: it has none
+
 	of *request
 }
 
 // Decode decodes the data into the value that v points to; without data it
 // leaves that alone. Its error is an *Error with code bad_payload.
-func (q *Request) Decode(v any) error {
-	if q.Data == nil {
-		return nil
-	}
-	if err := q.of.s.codec.Decode(q.Data, v); err != nil {
-		return badPayload(err)
-	}
-	return nil
-}
+func (q *Request) Decode(v any) error { return q.of.s.decodeData(q.Data, v) }
 
 // request is a message that waits for its function, or for which it runs. It is
 // also that function's context, in one allocation: most functions never ask
@@ -58,8 +53,8 @@ var _ context.Context = (*request)(nil)
 // prepare fills in what a scanned envelope does not have.
 func (q *request) prepare(s *session, t *Route, b *batch) {
 	q.s, q.route, q.batch, q.parent = s, t, b, s.ctx
-	q.Request = Request{Type: t.typ, Reply: q.env.HasID, Data: q.env.Data, of: q}
-	q.env.Type, q.env.Data = nil, nil
+	q.Request = Request{Type: t.typ, Reply: q.env.HasID, Data: q.env.Data, Room: string(q.env.Room), Pos: q.env.Pos, of: q}
+	q.env.Type, q.env.Data, q.env.Room, q.env.Pos = nil, nil, nil, codec.Position{}
 	limit := time.Duration(min(q.env.TimeoutMS, maxMS)) * time.Millisecond
 	if most := s.opts.Timeout; most > 0 && t.kind != streamKind && (limit == 0 || limit > most) {
 		limit = most

@@ -92,6 +92,7 @@ type Router struct {
 	*registry
 	prefix string
 	mws    []func(Handler) Handler
+	dollar bool // for reserved types
 	used   bool // there are routes already: Use would be too late for them
 }
 
@@ -146,6 +147,13 @@ func (r *Router) Use(mws ...func(Handler) Handler) {
 // with r's middleware and then mws. It shares everything else with r.
 func (r *Router) Group(prefix string, mws ...func(Handler) Handler) *Router {
 	return &Router{registry: r.registry, prefix: r.prefix + prefix, mws: append(r.mws[:len(r.mws):len(r.mws)], mws...)}
+}
+
+// Reserved returns a Router for types that begin with $ and add to the protocol,
+// for packages like hub. It has r's middleware, but not its prefix. Documents
+// and generated clients say nothing of such types.
+func (r *Router) Reserved() *Router {
+	return &Router{registry: r.registry, mws: r.mws[:len(r.mws):len(r.mws)], dollar: true}
 }
 
 // Open makes Router a ws.EventHandler that knows of connections before their

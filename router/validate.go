@@ -35,10 +35,22 @@ func orMissing(in any, validate func() error) error {
 	return validate()
 }
 
+// Decode makes an In of data and checks it, as is done for the functions of the
+// connection that ctx belongs to: for packages like hub, whose messages have
+// others' inside. It panics if ctx belongs to no routed connection.
+func Decode[In any](ctx context.Context, data []byte) (In, error) {
+	in, err := decode(ctx, sessionFrom(ctx), data, validator[In]())
+	if err != nil {
+		var zero In
+		return zero, err
+	}
+	return *in, nil
+}
+
 // decode makes an In of a request's data and checks it.
-func decode[In any](ctx context.Context, q *Request, check func(context.Context, *In) error) (*In, error) {
+func decode[In any](ctx context.Context, s *session, data []byte, check func(context.Context, *In) error) (*In, error) {
 	in := new(In)
-	if err := q.Decode(in); err != nil {
+	if err := s.decodeData(data, in); err != nil {
 		return nil, err
 	}
 	if check != nil {
@@ -46,10 +58,21 @@ func decode[In any](ctx context.Context, q *Request, check func(context.Context,
 			return nil, invalid(err)
 		}
 	}
-	if validate := q.of.s.opts.Validate; validate != nil {
+	if validate := s.opts.Validate; validate != nil {
 		if err := validate(ctx, in); err != nil {
 			return nil, invalid(err)
 		}
 	}
 	return in, nil
+}
+
+// decodeData leaves v alone if there is no data.
+func (s *session) decodeData(data []byte, v any) error {
+	if data == nil {
+		return nil
+	}
+	if err := s.codec.Decode(data, v); err != nil {
+		return badPayload(err)
+	}
+	return nil
 }

@@ -87,6 +87,7 @@ func api() *schema.API {
 			{Type: "watch", Kind: schema.Stream, In: reflect.TypeFor[Colour](), Out: reflect.TypeFor[Level]()},
 			{Type: "typing", Kind: schema.Event, Doc: "Somebody types.", In: reflect.TypeFor[string]()},
 			{Type: "typing", Kind: schema.Emitted, Doc: "Somebody else types.", Out: reflect.TypeFor[Author]()},
+			{Type: "typing", Kind: schema.Published, Doc: "I type.", In: reflect.TypeFor[Level]()},
 		},
 	}
 }

@@ -94,8 +94,8 @@ func (d *document) unusedKey(m *Message) string {
 		}
 		return '_'
 	}, m.Type)
-	if m.Kind == Emitted {
-		name += ".emitted"
+	if m.Kind == Emitted || m.Kind == Published {
+		name += "." + string(m.Kind)
 	}
 	for unique, i := name, 2; ; unique, i = fmt.Sprint(name, "_", i), i+1 {
 		if _, taken := d.operations[unique]; !taken {
@@ -121,7 +121,12 @@ func (d *document) sent(m *Message) object {
 	}
 	properties := object{"type": object{"const": m.Type}, "data": d.node(t).schema()}
 	required := []string{"type", "data"}
-	if m.Kind == Request || m.Kind == Stream {
+	switch m.Kind {
+	case Published:
+		properties["room"] = object{"type": "string"}
+		properties["id"] = object{"type": "string", "description": "of the client's own: sent again with the same one, a message is published once"}
+		required = append(required, "room")
+	case Request, Stream:
 		properties["id"] = idSchema
 		properties["timeout_ms"] = idSchema
 		required = append(required, "id")

@@ -82,6 +82,10 @@ func (d *parsedDocument) messages() map[string]*parsedMessage {
 			continue
 		}
 		m.in = sent["data"]
+		if m.kind == Published {
+			all["^ "+m.name] = m
+			continue
+		}
 		if len(op.Reply.Messages) > 0 {
 			m.out = d.payload(op.Reply.Messages[0].Ref)["data"]
 		}

@@ -91,6 +91,8 @@ func TestAsyncAPIIsValid(t *testing.T) {
 		switch {
 		case m.Kind == schema.Emitted:
 			name, typ = m.Type+".emitted", m.Out
+		case m.Kind == schema.Published:
+			name = m.Type + ".published"
 		case m.Type == `odd "type"`:
 			name = "odd__type_"
 		}

@@ -22,7 +22,7 @@ type Message struct {
 	Kind Kind
 	Doc  string
 	In   reflect.Type // what a client sends; nil for Emitted
-	Out  reflect.Type // what it gets: the reply, an item of the stream, the event; nil for Event
+	Out  reflect.Type // what it gets: the reply, an item of the stream, the event; nil for Event and Published
 }
 
 // Kind says who sends a message, and what comes back.
@@ -33,4 +33,8 @@ const (
 	Request Kind = "request" // a client's, with one reply
 	Stream  Kind = "stream"  // a client's, with many replies
 	Emitted Kind = "emitted" // the server's, without a reply
+
+	// Published is what a client publishes in a room (package hub), where it is an
+	// Emitted of the same type: the data of a $publish request.
+	Published Kind = "published"
 )

@@ -149,8 +149,10 @@ func (d *definitions) newName(t reflect.Type) string {
 // reserved are the names that generated clients and documents have themselves,
 // and those of TypeScript that would be hidden.
 var reserved = map[string]bool{
-	"Requests": true, "Streams": true, "Events": true, "Emitted": true, "Client": true, "RequestError": true,
+	"Requests": true, "Streams": true, "Events": true, "Emitted": true, "Published": true, "Client": true, "RequestError": true,
 	"CallOptions": true, "Options": true, "State": true, "Envelope": true, "Pending": true, "Error": true,
+	"Room": true, "JoinOptions": true, "PublishOptions": true, "Position": true, "Member": true, "Change": true, "Place": true,
+	"Publication": true,
 	"Map": true, "Set": true, "Promise": true, "Date": true, "Math": true, "JSON": true, "URL": true, "Array": true,
 	"Record": true, "String": true, "Number": true, "Boolean": true, "Object": true, "Symbol": true, "Function": true,
 	"WebSocket": true, "AbortSignal": true, "AbortController": true, "AsyncGenerator": true, "MessageEvent": true,

@@ -33,7 +33,7 @@ func (a *API) TypeScript() ([]byte, error) {
 	maps := []struct {
 		kind Kind
 		name string
-	}{{Request, "Requests"}, {Stream, "Streams"}, {Event, "Events"}, {Emitted, "Emitted"}}
+	}{{Request, "Requests"}, {Stream, "Streams"}, {Event, "Events"}, {Emitted, "Emitted"}, {Published, "Published"}}
 	for _, m := range maps {
 		w.messages(m.name, a.Messages, m.kind, d)
 	}
@@ -69,7 +69,7 @@ func (w *typeWriter) messages(name string, all []Message, kind Kind, d *definiti
 		}
 		w.doc("  ", m.Doc)
 		switch kind {
-		case Event:
+		case Event, Published:
 			w.printf("  %s: %s;\n", key(m.Type), d.node(m.In).typescript("  "))
 		case Emitted:
 			w.printf("  %s: %s;\n", key(m.Type), d.node(m.Out).typescript("  "))

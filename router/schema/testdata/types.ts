@@ -23,6 +23,11 @@ export interface Emitted {
   typing: Author;
 }
 
+export interface Published {
+  /** I type. */
+  typing: Level;
+}
+
 export interface Author {
   name: string;
   banned: boolean;

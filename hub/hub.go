@@ -22,7 +22,9 @@
 //
 // # What clients see
 //
-// Events published with Typed have the member "room" in their envelope, and with
+// Hub.Mount lets clients join, come back, and publish by themselves, and package
+// hub/client and the generated TypeScript client do. Whoever has joined them,
+// events published with Typed have the member "room" in their envelope, and with
 // a history "pos", the message's position. Besides, the hub itself sends events:
 //
 //	{"room":"lobby","type":"$gap","data":{"missed":3}}             messages were dropped here; 0: nobody knows how many

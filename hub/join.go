@@ -28,6 +28,8 @@ type JoinOptions struct {
 	// Meta is what others see of the connection in the room's presence, as
 	// encoding/json encodes it; at most 4 KiB.
 	Meta any
+
+	announce bool // the client is told in order: $gap if it has lost something, $joined where it goes live
 }
 
 // Joined says how joining went.
@@ -41,6 +43,8 @@ type Joined struct {
 	// Missed is how many messages of the history are being sent.
 	Missed int `json:"missed"`
 }
+
+var errTooManyRooms = errors.New("hub: connection is in as many rooms as it may be in")
 
 // maxMeta bounds JoinOptions.Meta, in bytes.
 const maxMeta = 4 << 10
@@ -77,7 +81,7 @@ func (h *Hub) Join(ctx context.Context, c *ws.Conn, room string, o *JoinOptions)
 		return joined, err
 	}
 	if s.replay != nil {
-		if joined, err = r.catchUpSeat(ctx, s, o, joined.Pos); err != nil {
+		if joined, err = r.catchUpSeat(ctx, s, o, joined); err != nil {
 			h.Leave(c, room)
 		}
 	}
@@ -128,7 +132,7 @@ func (r *room) join(s *seat, o *JoinOptions) (joined Joined, known bool, err err
 	case m.seatIn(r) != nil:
 		known = true
 	case len(m.seats) >= r.h.opts.MaxRooms:
-		err = fmt.Errorf("hub: connection is in %d rooms already (Options.MaxRooms)", len(m.seats))
+		err = fmt.Errorf("%w: %d (Options.MaxRooms)", errTooManyRooms, len(m.seats))
 	}
 	if err != nil || known {
 		m.mu.Unlock()
@@ -138,13 +142,40 @@ func (r *room) join(s *seat, o *JoinOptions) (joined Joined, known bool, err err
 	s.since = joined.Pos.Offset
 	if o.Since.Epoch == joined.Pos.Epoch { // this node may be behind what the client has seen on another one
 		s.since = max(s.since, o.Since.Offset)
+		joined.Pos.Offset = s.since
 	}
 	m.seats = append(m.seats, s)
 	m.mu.Unlock()
 	r.add(s)
-	r.deliver(r.arrived(s)...)
+	ps := r.arrived(s)
+	if o.announce && s.replay == nil {
+		ps = slices.Insert(ps, 0, s.wentLive(joined))
+		if o.Since != (Position{}) { // in a room that keeps nothing
+			ps = slices.Insert(ps, 0, s.lost())
+		}
+	}
+	r.deliver(ps...)
 	r.tellChanges()
 	return joined, false, nil
+}
+
+// lost and wentLive are what a client is told, in order, that joins by itself.
+func (s *seat) lost() *parcel { return s.note("$gap", Position{}, gapData{}) }
+
+func (s *seat) wentLive(j Joined) *parcel {
+	return s.note("$joined", j.Pos, joinedData{j.Recovered, j.Missed})
+}
+
+func (s *seat) note(typ string, pos Position, v any) *parcel {
+	p := s.r.h.notice(typ, s.r.name, pos, v)
+	p.only = s
+	return p
+}
+
+// joinedData is what a $joined says.
+type joinedData struct {
+	Recovered bool `json:"recovered"`
+	Missed    int  `json:"missed"`
 }
 
 // seatIn returns the member's seat in a room; nil: it has none. mu is held.
@@ -208,21 +239,32 @@ func (h *Hub) Rooms(c *ws.Conn) []string {
 
 // catchUpSeat sends a new member what it has missed, up to a position, and then
 // what has been published meanwhile.
-func (r *room) catchUpSeat(ctx context.Context, s *seat, o *JoinOptions, head Position) (Joined, error) {
-	joined := Joined{Pos: head}
-	defer s.m.goLive(s)
-	var err error
+func (r *room) catchUpSeat(ctx context.Context, s *seat, o *JoinOptions, joined Joined) (Joined, error) {
+	err := r.replay(ctx, s, o, &joined)
+	var live *parcel
+	if o.announce && err == nil {
+		live = s.wentLive(joined)
+	}
+	s.m.goLive(s, live)
+	return joined, err
+}
+
+func (r *room) replay(ctx context.Context, s *seat, o *JoinOptions, joined *Joined) (err error) {
+	head := joined.Pos
 	if (o.Since != Position{}) {
-		if joined.Missed, err = r.replaySince(ctx, s, o.Since, head); !errors.Is(err, ErrUnrecoverable) {
-			joined.Recovered = err == nil
-			return joined, err
+		joined.Missed, err = r.replaySince(ctx, s, o.Since, head)
+		if joined.Recovered = err == nil; !errors.Is(err, ErrUnrecoverable) {
+			return err
+		}
+		if o.announce {
+			s.m.sendNotice(s, s.lost())
 		}
 	}
-	if o.Recent > 0 {
+	if joined.Missed = 0; o.Recent > 0 {
 		joined.Missed, err = r.replayRecent(ctx, s, o.Recent, head)
-		return joined, err
+		return err
 	}
-	return joined, nil
+	return nil
 }
 
 func (r *room) replaySince(ctx context.Context, s *seat, since, head Position) (n int, err error) {
@@ -307,12 +349,26 @@ func (m *member) sendMissed(ctx context.Context, s *seat, ds []Delivery) error {
 	return nil
 }
 
-// goLive ends a seat's replay: it gets what was published meanwhile.
-func (m *member) goLive(s *seat) {
+// sendNotice is sendMissed for something of the hub's own.
+func (m *member) sendNotice(s *seat, p *parcel) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if f := p.frameFor(s); f != nil {
+		m.enqueue(s, "", f)
+		m.flushNow()
+	}
+}
+
+// goLive ends a seat's replay: it gets the notice, if there is one, and what was
+// published meanwhile.
+func (m *member) goLive(s *seat, notice *parcel) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	held, lost := s.replay.held, s.replay.lost
 	s.replay = nil
+	if notice != nil {
+		held = slices.Insert(held, 0, notice)
+	}
 	for _, p := range held {
 		m.push(s, p)
 	}

@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+	"unicode/utf8"
 
 	"github.com/tidewire/ws/codec"
 	"github.com/vmihailenco/msgpack/v5"
@@ -40,33 +41,98 @@ func (msgpackCodec) Append(b []byte, v any) ([]byte, error) {
 	return w.Bytes(), nil
 }
 
-var errTrailing = errors.New("msgpack: bytes behind the value")
+var errNoValue = errors.New("msgpack: not one whole value, or nested too deep")
 
 func (msgpackCodec) Decode(p []byte, v any) error {
+	if !whole(p) {
+		return errNoValue
+	}
 	d := msgpack.GetDecoder()
 	defer msgpack.PutDecoder(d)
-	r := bytes.NewReader(p)
-	d.Reset(r)
+	d.Reset(bytes.NewReader(p))
 	d.SetCustomStructTag("json")
-	if err := d.Decode(v); err != nil {
-		return err
+	return d.Decode(v)
+}
+
+var (
+	errNoMap    = errors.New("message is not a map")
+	errEnvelope = errors.New("id, type, timeout_ms, more, error, room or pos is not what it should be")
+)
+
+// ScanEnvelope takes members by their exact names, as in JSON: of those that
+// occur twice the last counts, and nil is as good as absent, except for data.
+func (c msgpackCodec) ScanEnvelope(p []byte, e *codec.Envelope) error {
+	n, i, ok := mapHead(p)
+	if !ok || !whole(p) {
+		return errNoMap
 	}
-	if r.Len() > 0 {
-		return errTrailing
+	var m members
+	for ; n > 0; n-- {
+		k := skip(p, i, 1)
+		v := skip(p, k, 1)
+		m.set(p[i:k], p[k:v:v])
+		i = v
+	}
+	return m.fill(e)
+}
+
+// members are what an envelope has, as it stands there; nil: it hasn't.
+type members struct{ id, typ, data, more, timeout, failure, room, pos []byte }
+
+func (m *members) set(key, value []byte) {
+	name, _ := text(key)
+	switch string(name) {
+	case "id":
+		m.id = value
+	case "type":
+		m.typ = value
+	case "data":
+		m.data = value
+	case "more":
+		m.more = value
+	case "timeout_ms":
+		m.timeout = value
+	case "error":
+		m.failure = value
+	case "room":
+		m.room = value
+	case "pos":
+		m.pos = value
+	}
+}
+
+// fill takes the id first: an error about the rest needs it.
+func (m *members) fill(e *codec.Envelope) error {
+	e.Data = m.data
+	id, ok := optionalInteger(m.id)
+	if !ok {
+		return errEnvelope
+	}
+	e.ID, e.HasID = id, !absent(m.id)
+	var okType, okTimeout, okRoom bool
+	e.Type, okType = optionalText(m.typ)
+	e.TimeoutMS, okTimeout = optionalInteger(m.timeout)
+	e.Room, okRoom = optionalText(m.room)
+	if !okType || !okTimeout || !okRoom || !m.fillMore(e) || !m.fillError(e) || !m.fillPos(e) {
+		return errEnvelope
 	}
 	return nil
 }
 
-// envelope is codec.Envelope as it is received.
-type envelope struct {
-	ID        *uint64            `json:"id"`
-	Type      *string            `json:"type"`
-	Data      msgpack.RawMessage `json:"data"`
-	More      bool               `json:"more"`
-	TimeoutMS uint64             `json:"timeout_ms"`
-	Error     *codec.Error       `json:"error"`
-	Room      *string            `json:"room"`
-	Pos       *position          `json:"pos"`
+func (m *members) fillMore(e *codec.Envelope) bool {
+	if absent(m.more) {
+		return true
+	}
+	e.More = m.more[0] == isTrue
+	return e.More || m.more[0] == isFalse
+}
+
+func (m *members) fillError(e *codec.Envelope) bool {
+	if absent(m.failure) {
+		return true
+	}
+	e.Error = new(codec.Error)
+	return msgpackCodec{}.Decode(m.failure, e.Error) == nil && e.Error.Code != ""
 }
 
 // position is codec.Position as it is received.
@@ -76,37 +142,36 @@ type position struct {
 	Epoch    string
 }
 
-var (
-	errNoMap    = errors.New("message is not a map")
-	errEnvelope = errors.New("id, type, timeout_ms, error, room or pos is out of range")
-)
+func (m *members) fillPos(e *codec.Envelope) bool {
+	if absent(m.pos) {
+		return true
+	}
+	var pos position
+	err := msgpackCodec{}.Decode(m.pos, &pos)
+	e.Pos = codec.Position{Offset: pos.Offset, Epoch: pos.Epoch}
+	return err == nil
+}
 
-func (c msgpackCodec) ScanEnvelope(p []byte, e *codec.Envelope) error {
-	if len(p) == 0 || p[0]&0xf0 != 0x80 && p[0] != 0xde && p[0] != 0xdf {
-		return errNoMap
+// absent reports whether a member's value says nothing.
+func absent(p []byte) bool { return p == nil || p[0] == isNil }
+
+func optionalInteger(p []byte) (n uint64, ok bool) {
+	if absent(p) {
+		return 0, true
 	}
-	var in envelope
-	if err := c.Decode(p, &in); err != nil {
-		return err
+	if n, ok = integer(p); !ok || n > codec.MaxID {
+		return 0, false
 	}
-	if in.ID != nil {
-		e.ID, e.HasID = *in.ID, true
+	return n, true
+}
+
+// optionalText returns a string that is not empty.
+func optionalText(p []byte) (s []byte, ok bool) {
+	if absent(p) {
+		return nil, true
 	}
-	if in.Type != nil {
-		e.Type = []byte(*in.Type)
-	}
-	if in.Room != nil {
-		e.Room = []byte(*in.Room)
-	}
-	if in.Pos != nil {
-		e.Pos = codec.Position{Offset: in.Pos.Offset, Epoch: in.Pos.Epoch}
-	}
-	e.Data, e.More, e.TimeoutMS, e.Error = in.Data, in.More, in.TimeoutMS, in.Error
-	if e.ID > codec.MaxID || e.TimeoutMS > codec.MaxID || e.Type != nil && len(e.Type) == 0 || e.Room != nil && len(e.Room) == 0 || e.Error != nil && e.Error.Code == "" {
-		e.HasID = e.HasID && e.ID <= codec.MaxID
-		return errEnvelope
-	}
-	return nil
+	s, ok = text(p)
+	return s, ok && len(s) > 0 && utf8.Valid(s)
 }
 
 func (c msgpackCodec) AppendEnvelope(b []byte, e *codec.Envelope, v any) ([]byte, error) {
@@ -130,7 +195,7 @@ func (c msgpackCodec) AppendEnvelope(b []byte, e *codec.Envelope, v any) ([]byte
 	}
 	if e.More {
 		member("more")
-		b = append(b, 0xc3)
+		b = append(b, isTrue)
 	}
 	if e.Room != nil {
 		var n byte
@@ -173,6 +238,12 @@ func appendPlace(b []byte, room string, pos codec.Position) ([]byte, byte) {
 	b = appendUint(append(b, "\xa3pos\x92"...), pos.Offset)
 	return appendString(b, pos.Epoch), 2
 }
+
+const (
+	isNil   = 0xc0
+	isFalse = 0xc2
+	isTrue  = 0xc3
+)
 
 func appendUint(b []byte, n uint64) []byte {
 	switch {

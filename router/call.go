@@ -20,7 +20,9 @@ import (
 // Somebody has to serve the connection meanwhile (Router.Serve, or a ws.Handler
 // with the Router). A function of a route may Call the side that it is
 // answering; with a concurrency of 1 on both sides, that side must not wait for
-// this one in turn.
+// this one in turn. While it waits, 16 times Options.Backlog is read, since the
+// reply may come behind other requests; if more than that comes before it, the
+// call fails with code unavailable.
 func Call[Resp any](ctx context.Context, c *ws.Conn, typ string, v any) (Resp, error) {
 	var resp Resp
 	s := sessionOf(c)
@@ -45,7 +47,7 @@ func Call[Resp any](ctx context.Context, c *ws.Conn, typ string, v any) (Resp, e
 // and each use sends one.
 //
 // While the loop is busy, replies are kept for it: if it falls more than 1024 of
-// them behind, the request is canceled, with code unavailable.
+// them behind, or 16 MiB, the request is canceled, with code unavailable.
 func Items[T any](ctx context.Context, c *ws.Conn, typ string, v any) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var zero T
@@ -72,13 +74,19 @@ func Items[T any](ctx context.Context, c *ws.Conn, typ string, v any) iter.Seq2[
 	}
 }
 
-// maxItems is how many replies are kept for a loop that is busy.
-const maxItems = 1024
+// How many replies, and bytes of them, are kept for a loop that is busy; one reply
+// may be longer.
+const (
+	maxItems     = 1024
+	maxItemBytes = 16 << 20
+)
 
 // call is a request of this side. The session's mu guards it.
 type call struct {
 	id      uint64
+	within  bool // a function of the same connection waits for it: see session.asking
 	answers []answer
+	bytes   int           // of these
 	err     error         // what comes after them
 	over    bool          // nothing more will arrive
 	wake    chan struct{} // has a token when there is something new
@@ -87,6 +95,10 @@ type call struct {
 type answer struct {
 	data []byte // nil: none
 	more bool
+}
+
+func (c *call) isFull(data []byte) bool {
+	return len(c.answers) == maxItems || len(c.answers) > 0 && c.bytes+len(data) > maxItemBytes
 }
 
 func (c *call) finish(err error) {
@@ -106,7 +118,7 @@ func (s *session) ask(ctx context.Context, typ string, v any) (*call, error) {
 	if s.envelope == nil {
 		return nil, errNoEnvelope(s.codec)
 	}
-	w := &call{wake: make(chan struct{}, 1)}
+	w := &call{wake: make(chan struct{}, 1), within: s.holds(ctx)}
 	s.mu.Lock()
 	s.forgetAtEnd()
 	if err := s.c.Context().Err(); err != nil {
@@ -119,6 +131,10 @@ func (s *session) ask(ctx context.Context, typ string, v any) (*call, error) {
 		s.calls = make(map[uint64]*call)
 	}
 	s.calls[w.id] = w
+	if w.within {
+		s.asking++
+		s.madeRoom()
+	}
 	s.startStandIn() // if a function of this connection asks, nobody else would read the reply
 	s.mu.Unlock()
 	err := s.send(ctx, &codec.Envelope{ID: w.id, HasID: true, Type: []byte(typ), TimeoutMS: timeoutMS(ctx)}, v, nil)
@@ -127,6 +143,39 @@ func (s *session) ask(ctx context.Context, typ string, v any) (*call, error) {
 		return nil, err
 	}
 	return w, nil
+}
+
+// holds reports whether ctx is that of a function for which others of the
+// connection may have to wait.
+func (s *session) holds(ctx context.Context) bool {
+	q, _ := ctx.Value(requestKey{}).(*request)
+	return q != nil && q.s == s && q.route.kind != streamKind
+}
+
+// forget takes a call out of those that wait for replies, if it is among them. mu
+// is held.
+func (s *session) forget(w *call) bool {
+	if s.calls[w.id] != w {
+		return false
+	}
+	delete(s.calls, w.id)
+	if w.within {
+		s.asking--
+	}
+	return true
+}
+
+var errAhead = &Error{Code: Unavailable, Message: "too much has come ahead of the reply"}
+
+// stopAsking ends the calls of functions, so that those that wait behind these get
+// their turn. mu is held.
+func (s *session) stopAsking() {
+	for _, w := range s.calls {
+		if w.within {
+			s.forget(w)
+			w.finish(errAhead)
+		}
+	}
 }
 
 // timeoutMS is how long ctx has left; 0: for ever.
@@ -146,6 +195,7 @@ func (s *session) await(ctx context.Context, w *call) (a answer, ok bool, err er
 			a = w.answers[0]
 			w.answers[0] = answer{}
 			w.answers = w.answers[1:]
+			w.bytes -= len(a.data)
 			s.mu.Unlock()
 			return a, a.more, nil
 		}
@@ -183,8 +233,7 @@ func (s *session) decode(a answer, v any) error {
 // not wait for that: it is called when time is over.
 func (s *session) giveUp(w *call) {
 	s.mu.Lock()
-	_, open := s.calls[w.id]
-	delete(s.calls, w.id)
+	open := s.forget(w)
 	s.mu.Unlock()
 	if open {
 		go func() {
@@ -217,16 +266,17 @@ func (s *session) answered(e *codec.Envelope, b *batch) {
 	switch {
 	case e.Error != nil:
 		w.finish(told(e.Error))
-	case len(w.answers) == maxItems:
+	case w.isFull(e.Data):
 		behind = true
 		w.finish(errBehind)
 	default:
 		w.answers = append(w.answers, answer{bytes.Clone(e.Data), e.More})
+		w.bytes += len(e.Data)
 		w.over = !e.More
 		w.signal()
 	}
 	if !e.More {
-		delete(s.calls, e.ID)
+		s.forget(w)
 	}
 	s.mu.Unlock()
 	if behind {

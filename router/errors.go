@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"time"
 
 	"github.com/tidewire/ws/codec"
@@ -117,8 +118,9 @@ type panicError struct {
 
 func (p *panicError) Error() string { return fmt.Sprintf("panic: %v", p.value) }
 
-// tell finds out what the peer is told of a function's error, and whether it is internal.
-func (reg *registry) tell(err error) (e *codec.Error, internal bool) {
+// tell finds out what the peer is told of a function's error, and what the log is
+// told if that is not everything.
+func (reg *registry) tell(err error) (e *codec.Error, internal error) {
 	var known *Error
 	switch {
 	case errors.As(err, &known):
@@ -127,16 +129,26 @@ func (reg *registry) tell(err error) (e *codec.Error, internal bool) {
 	case errors.Is(err, errCanceled), errors.Is(err, context.Canceled):
 		known = &Error{Code: Canceled}
 	case reg.opts.MapError != nil:
-		known = reg.opts.MapError(err)
+		known, err = reg.mapError(err)
 	}
 	if known == nil {
-		return &codec.Error{Code: Internal, Message: "internal error"}, true
+		return &codec.Error{Code: Internal, Message: "internal error"}, err
 	}
 	e = &codec.Error{Code: known.Code, Message: known.Message, Details: known.Details}
 	if known.RetryAfter > 0 {
 		e.RetryMS = uint64((known.RetryAfter + time.Millisecond - 1) / time.Millisecond)
 	}
-	return e, false
+	return e, nil
+}
+
+// mapError asks the program. If that panics, so has the function, in a way.
+func (reg *registry) mapError(err error) (known *Error, because error) {
+	defer func() {
+		if v := recover(); v != nil {
+			known, because = nil, errors.Join(err, &panicError{v, debug.Stack()})
+		}
+	}()
+	return reg.opts.MapError(err), err
 }
 
 // told is tell's inverse.

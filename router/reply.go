@@ -64,7 +64,8 @@ func (s *session) stream(q *request, out any) error {
 		if err := q.Err(); err != nil {
 			return err
 		}
-		if err := s.send(q, e, v, nil); err != nil {
+		// Not with q, whose end would cut a long item, and so the connection.
+		if err := s.send(s.ctx, e, v, nil); err != nil {
 			return err
 		}
 	}
@@ -75,9 +76,9 @@ func (s *session) stream(q *request, out any) error {
 func (s *session) reply(q *request, out any, err error) {
 	var failure *codec.Error
 	if err != nil {
-		var internal bool
-		if failure, internal = s.tell(err); internal {
-			s.logFailure(q, err)
+		var internal error
+		if failure, internal = s.tell(err); internal != nil {
+			s.logFailure(q, internal)
 		}
 	}
 	if !q.Reply {
@@ -123,12 +124,25 @@ func (e *encodeError) Error() string { return "router: encode: " + e.err.Error()
 
 func (e *encodeError) Unwrap() error { return e.err }
 
+// encode appends an envelope. A panic of the value's own methods is an error like
+// others: it may come on a goroutine that nobody else looks after.
+func (s *session) encode(b []byte, e *codec.Envelope, v any) (p []byte, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			p, err = b, &encodeError{&panicError{v, debug.Stack()}}
+		}
+	}()
+	if p, err = s.envelope.AppendEnvelope(b, e, v); err != nil {
+		err = &encodeError{err}
+	}
+	return p, err
+}
+
 // send sends an envelope, or adds it to a batch's replies.
 func (s *session) send(ctx context.Context, e *codec.Envelope, v any, b *batch) error {
-	p, err := s.envelope.AppendEnvelope(pool.Get(pool.Small), e, v)
+	p, err := s.encode(pool.Get(pool.Small), e, v)
 	switch {
 	case err != nil:
-		err = &encodeError{err}
 	case b != nil:
 		b.add(p)
 	default:

@@ -143,8 +143,11 @@ func (q *request) Deadline() (time.Time, bool) { return q.derived().Deadline() }
 func (q *request) Err() error { return q.derived().Err() }
 
 func (q *request) Value(key any) any {
-	if key == (sessionKey{}) {
+	switch key {
+	case sessionKey{}:
 		return q.s
+	case requestKey{}:
+		return q
 	}
 	return q.derived().Value(key)
 }
@@ -154,6 +157,9 @@ func (q *request) String() string { return "router request " + q.Type }
 type sessionKey struct{}
 
 func (sessionKey) String() string { return "router connection" }
+
+// requestKey finds the request that a context belongs to.
+type requestKey struct{}
 
 func sessionFrom(ctx context.Context) *session {
 	s, _ := ctx.Value(sessionKey{}).(*session)

@@ -39,7 +39,8 @@ type Options struct {
 	Concurrency int
 
 	// Backlog is how many messages of one connection, of 256 KiB together, may
-	// wait for their turn before reading stops; default 64.
+	// wait for their turn before reading stops; default 64. (16 times as many
+	// while a function waits for the other side: see Call.)
 	Backlog int
 
 	// Streams is how many streams a connection may have open; default 100.

@@ -47,6 +47,7 @@ type session struct {
 	streams    int
 	waiting    int           // requests in the lanes' queues
 	bytes      int           // of these
+	asking     int           // calls that functions wait for
 	room       chan struct{} // closed when there is room in the queues; nil: nobody waits
 	calls      map[uint64]*call
 	lastID     uint64
@@ -171,10 +172,19 @@ func (s *session) beginInLane(q *request, r *reader) {
 	s.bytes += len(q.Data)
 }
 
-// hasRoom reports whether n more bytes may wait for their turn.
+// hasRoom reports whether n more bytes may wait for their turn. While a function
+// waits for the other side, its reply may be behind them, and nothing would ever
+// leave the queues if reading stopped.
 func (s *session) hasRoom(n int) bool {
-	return s.waiting == 0 || s.waiting < s.opts.Backlog && s.bytes+n <= backlogBytes
+	times := 1
+	if s.asking > 0 {
+		times = askingBacklog
+	}
+	return s.waiting == 0 || s.waiting < times*s.opts.Backlog && s.bytes+n <= times*backlogBytes
 }
+
+// askingBacklog is how many times the usual may wait meanwhile.
+const askingBacklog = 16
 
 // awaitRoom waits until something has left the queues or a lane: nothing is read
 // meanwhile.
@@ -182,19 +192,38 @@ func (s *session) hasRoom(n int) bool {
 // too much in a queue is better than what was read being lost. mu is held before
 // and after.
 func (s *session) awaitRoom(r *reader) bool {
+	s.stopAsking()
 	if s.room == nil {
 		s.room = make(chan struct{})
 	}
 	room := s.room
 	s.mu.Unlock()
 	defer s.mu.Lock()
-	select {
-	case <-room:
-		return true
-	case <-s.ctx.Done():
-	case <-r.stop:
+	signs := time.NewTicker(signInterval)
+	defer signs.Stop()
+	for {
+		select {
+		case <-room:
+			return true
+		case <-s.ctx.Done():
+			return false
+		case <-r.stop:
+			return false
+		case <-signs.C:
+			s.sendSign()
+		}
 	}
-	return false
+}
+
+// signInterval is how often something is sent to a peer whose messages are not read.
+const signInterval = 30 * time.Second
+
+// sendSign sends a ping whose pong nobody waits for. A peer that has gone is found
+// out by sending to it while nothing is read, and by nothing else.
+func (s *session) sendSign() {
+	ctx, cancel := context.WithCancel(s.ctx)
+	cancel()
+	_ = s.c.Ping(ctx)
 }
 
 // next takes a request from a lane's queue; nil if there is none. mu is held.

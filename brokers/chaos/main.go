@@ -20,6 +20,7 @@ import (
 	"os/signal"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -81,13 +82,14 @@ func dispatch(args []string) error {
 	if err != nil {
 		return err
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	r := newRun(o)
-	if err := r.do(ctx); err != nil {
+	err = r.do(ctx)
+	r.report(os.Stdout)
+	if err != nil {
 		return err
 	}
-	r.report(os.Stdout)
 	if n := r.verdict.faults(); n > 0 {
 		return fmt.Errorf("%d faults", n)
 	}

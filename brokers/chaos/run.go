@@ -151,6 +151,9 @@ func (r *run) killNodes(ctx context.Context) error {
 			r.verdict.count(&r.verdict.Presence, "kill %d: after %v %s", r.kills, time.Since(at).Round(time.Millisecond), wrong)
 		}
 		r.presence = append(r.presence, time.Since(at))
+		if r.Verbose {
+			fmt.Fprintf(os.Stderr, "kill %d of node %d: presence right after %v, %d messages acknowledged\n", r.kills, i, time.Since(at), r.acknowledged())
+		}
 		if err := <-back; err != nil {
 			return fmt.Errorf("after kill %d: %w", r.kills, err)
 		}

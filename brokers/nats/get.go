@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -30,10 +31,14 @@ type storedMsg struct {
 	Data    []byte `json:"data"`
 }
 
+// getTimeout is how long an answer is waited for: nothing else tells that a server
+// has died with the question.
+const getTimeout = 2 * time.Second
+
 // get asks the stream's leader for a message. A message that isn't there is
 // jetstream.ErrMsgNotFound.
 func (s *streamState) get(ctx context.Context, r getRequest) (*storedMsg, error) {
-	ctx, cancel := context.WithTimeout(ctx, flushTimeout)
+	ctx, cancel := context.WithTimeout(ctx, getTimeout)
 	defer cancel()
 	body, err := json.Marshal(r)
 	if err != nil {
@@ -77,7 +82,7 @@ func (s *streamState) getMany(ctx context.Context, subject string, seq uint64, n
 	if err := s.nc.PublishRequest("$JS.API.DIRECT.GET."+s.name, inbox, body); err != nil {
 		return nil, err
 	}
-	within, cancel := context.WithTimeout(ctx, flushTimeout)
+	within, cancel := context.WithTimeout(ctx, getTimeout)
 	defer cancel()
 	for {
 		m, err := sub.NextMsgWithContext(within)

@@ -30,6 +30,10 @@ type Network struct {
 	// Cut breaks all connections that brokers have at the moment, and has
 	// returned when new ones can be made. nil: it isn't tested.
 	Cut func(t testing.TB)
+
+	// Troubles are what else happens to brokers with a History; none: it isn't
+	// tested. What was kept has to be there again afterwards.
+	Troubles []Trouble
 }
 
 // patience is how long to wait for what has to happen.
@@ -70,6 +74,9 @@ func Run(t *testing.T, n Network) {
 			}
 			test.run(t, n)
 		})
+	}
+	for _, trouble := range n.Troubles {
+		t.Run("Hub/Trouble/"+trouble.Name, func(t *testing.T) { testTrouble(t, n, trouble) })
 	}
 }
 

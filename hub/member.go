@@ -233,6 +233,27 @@ func (m *member) drop(n uint64) {
 	}
 }
 
+// dropWaiting drops what waits of a seat that has been left.
+func (m *member) dropWaiting(s *seat) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.q == nil {
+		return
+	}
+	for n := m.q.head; n != m.q.tail; n++ {
+		e := m.q.at(n)
+		if e.s != s {
+			continue
+		}
+		if e.f != nil {
+			m.gaveUp(e.f)
+			m.forgetKey(*e)
+		}
+		m.q.discard(n)
+	}
+	m.q.trim()
+}
+
 // gapOf returns the note of a gap that s's next drop belongs to; nil: none.
 func (m *member) gapOf(s *seat) *entry {
 	if s.gapAt <= m.q.head {

@@ -41,6 +41,7 @@ func TestEnvelopePage(t *testing.T) {
 // stage is where the clients of one exchange meet.
 type stage struct {
 	*testing.T
+	hub     *hub.Hub
 	router  *router.Router
 	clients map[string]*ws.Conn
 	epoch   string
@@ -48,8 +49,8 @@ type stage struct {
 
 func newStage(t *testing.T) *stage {
 	s := &stage{T: t, router: router.New(), clients: make(map[string]*ws.Conn), epoch: "e"}
-	h := hub.New(&hub.Options{Principal: principalOf, Rooms: pageRooms})
-	p := h.Mount(s.router, &hub.Access{
+	s.hub = hub.New(&hub.Options{Principal: principalOf, Rooms: pageRooms})
+	p := s.hub.Mount(s.router, &hub.Access{
 		Join:    func(_ context.Context, _, room string) error { return errorUnless(room != "secret") },
 		Publish: func(_ context.Context, _, room string) error { return errorUnless(room != "board") },
 	})

@@ -49,7 +49,7 @@ type Protocol struct {
 // TypeScript client speak. It is called once, before r serves connections. a may
 // be nil.
 //
-// Requests run in the order of the connection's other messages. The protocol is
+// Requests run in the order in which the client has sent them. The protocol is
 // JSON: connections with binary codecs are joined by Join, and are sent all events.
 func (h *Hub) Mount(r *router.Router, a *Access) *Protocol {
 	p := &Protocol{h: h, router: r, published: make(map[string]func(context.Context, *Publication, []byte) (Message, error))}
@@ -128,7 +128,7 @@ func (p *Protocol) enter(ctx context.Context, in *joinRequest) (Joined, error) {
 	if o.Meta, err = p.meta(ctx, m, in); err != nil {
 		return Joined{}, err
 	}
-	p.h.Leave(m.c, in.Room)
+	p.h.leaveNow(m.c, in.Room)
 	return p.h.Join(ctx, m.c, in.Room, o)
 }
 
@@ -219,8 +219,17 @@ type roomRequest struct {
 }
 
 func (p *Protocol) leave(ctx context.Context, in roomRequest) error {
-	p.h.Leave(router.Conn(ctx), in.Room)
+	p.h.leaveNow(router.Conn(ctx), in.Room)
 	return nil
+}
+
+// leaveNow is Leave after which nothing more of the room is sent: what the client
+// gets behind the reply is of its next membership.
+func (h *Hub) leaveNow(c *ws.Conn, room string) {
+	if s := h.seatOf(c, room); s != nil {
+		h.Leave(c, room)
+		s.m.dropWaiting(s)
+	}
 }
 
 type presenceReply struct {

@@ -135,6 +135,7 @@ func (r *Router) add(typ string, kind schema.Kind, in, out reflect.Type, base Ha
 	r.used = true
 	r.routes[t.typ] = t
 	if r.dollar {
+		t.lane = r.ordered
 		return t
 	}
 	r.docs = append(r.docs, func() schema.Message {

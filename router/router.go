@@ -104,6 +104,7 @@ type registry struct {
 	emitted map[string]*emitted
 	docs    []func() schema.Message // in the order of registration
 	lanes   []int                   // how many functions of each lane may run; 0 is the common lane
+	ordered int                     // the lane of reserved types
 	serving atomic.Bool             // nothing may be registered any more
 }
 
@@ -152,8 +153,13 @@ func (r *Router) Group(prefix string, mws ...func(Handler) Handler) *Router {
 
 // Reserved returns a Router for types that begin with $ and add to the protocol,
 // for packages like hub. It has r's middleware, but not its prefix. Documents
-// and generated clients say nothing of such types.
+// and generated clients say nothing of such types. Their functions run one at a
+// time on a connection, in order, whatever Options.Concurrency is.
 func (r *Router) Reserved() *Router {
+	if r.ordered == 0 && r.opts.Concurrency > 1 {
+		r.ordered = len(r.lanes)
+		r.lanes = append(r.lanes, 1)
+	}
 	return &Router{registry: r.registry, mws: r.mws[:len(r.mws):len(r.mws)], dollar: true}
 }
 

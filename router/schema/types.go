@@ -152,7 +152,7 @@ var reserved = map[string]bool{
 	"Requests": true, "Streams": true, "Events": true, "Emitted": true, "Published": true, "Client": true, "RequestError": true,
 	"CallOptions": true, "Options": true, "State": true, "Envelope": true, "Pending": true, "Error": true,
 	"Room": true, "JoinOptions": true, "PublishOptions": true, "Position": true, "Member": true, "Change": true, "Place": true,
-	"Publication": true,
+	"Publication": true, "Joined": true, "Presence": true, "Link": true, "Seat": true, "Listeners": true, "Uint8Array": true,
 	"Map": true, "Set": true, "Promise": true, "Date": true, "Math": true, "JSON": true, "URL": true, "Array": true,
 	"Record": true, "String": true, "Number": true, "Boolean": true, "Object": true, "Symbol": true, "Function": true,
 	"WebSocket": true, "AbortSignal": true, "AbortController": true, "AsyncGenerator": true, "MessageEvent": true,

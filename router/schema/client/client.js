@@ -15,6 +15,249 @@ export class RequestError extends Error {
     }
 }
 const refused = [1002, 1003, 1007, 1008, 3000];
+const maxPublish = 100_000;
+const retryDelay = 1000;
+/** A set of listeners. */
+class Listeners {
+    #all = new Set();
+    add(f) {
+        const entry = { f };
+        this.#all.add(entry);
+        return () => void this.#all.delete(entry);
+    }
+    each(use) {
+        for (const { f } of [...this.#all]) {
+            use(f);
+        }
+    }
+}
+/**
+ * A room that the client is in: its messages, in order and none twice, also over interruptions, and who is there. It is
+ * joined again whenever the connection was made again.
+ */
+export class Room {
+    name;
+    /** Settles when the room has been joined for the first time, or has been refused. */
+    joined;
+    #link;
+    #options;
+    #settle = { resolve() { }, reject() { } };
+    #live = false;
+    #wasLive = false;
+    #asked;
+    #position;
+    #members = new Map();
+    #unsent = new Set();
+    #timer;
+    #over;
+    #listeners = new Map();
+    #presence = new Listeners();
+    #gaps = new Listeners();
+    /** Rooms are made by Client.join. */
+    constructor(name, options, link, attach) {
+        this.name = name;
+        this.#options = options;
+        this.#position = options.since;
+        this.#link = link;
+        this.joined = new Promise((resolve, reject) => (this.#settle = { resolve, reject }));
+        this.joined.catch(() => { }); // whoever waits for it is told
+        attach({
+            request: () => this.#request(),
+            answer: (reply, error) => this.#answer(reply, error),
+            receive: (envelope) => this.#receive(envelope),
+            lost: () => this.#interrupted(),
+            close: (error) => this.#close(error),
+        });
+    }
+    /** Whether messages come as they are published: the room has been joined, and there is a connection. */
+    get live() {
+        return this.#live;
+    }
+    /** The position of the last message: for JoinOptions.since. */
+    get position() {
+        return this.#position;
+    }
+    /** Who is there, as far as is known; always nobody in a room without presence. */
+    get members() {
+        return [...this.#members.values()];
+    }
+    /** Calls f for each event of a type that is published in the room, until the returned function is called. */
+    on(type, f) {
+        let all = this.#listeners.get(type);
+        if (all === undefined) {
+            all = new Listeners();
+            this.#listeners.set(type, all);
+        }
+        return all.add(f);
+    }
+    /** Calls f when somebody comes or goes, until the returned function is called. */
+    onpresence(f) {
+        return this.#presence.add(f);
+    }
+    /** Calls f where messages are missing, with their number, or 0 if nobody knows it, until the returned function is called. */
+    onlost(f) {
+        return this.#gaps.add(f);
+    }
+    /**
+     * Publishes in the room. Resolves when that is acknowledged, with the position in a room with a history; rejects with a
+     * RequestError. After an interruption it is sent again, and in a room with a history it is published once nevertheless.
+     */
+    publish(type, data, options = {}) {
+        return new Promise((resolve, reject) => {
+            if (this.#over !== undefined) {
+                reject(this.#over);
+                return;
+            }
+            const timeout = Math.min(options.timeout ?? this.#link.timeout, maxPublish) || maxPublish;
+            const timer = setTimeout(() => publication.settle(undefined, new RequestError("timeout")), timeout);
+            const publication = {
+                request: { room: this.name, type, id: this.#link.id(), data },
+                sent: false,
+                settle: (pos, error) => {
+                    clearTimeout(timer);
+                    this.#unsent.delete(publication);
+                    if (error === undefined) {
+                        resolve(pos);
+                    }
+                    else {
+                        reject(error);
+                    }
+                },
+            };
+            this.#unsent.add(publication);
+            this.#flush();
+        });
+    }
+    /** Leaves the room. What has not been acknowledged is given up. */
+    leave() {
+        if (this.#over === undefined) {
+            this.#link.forget();
+            this.#close(new RequestError("canceled", "the room was left"));
+        }
+    }
+    #request() {
+        const { recent, meta } = this.#options;
+        this.#asked = this.#position;
+        return { room: this.name, since: this.#position, recent: this.#wasLive ? undefined : recent, meta };
+    }
+    #answer(reply, error) {
+        if (reply?.error !== undefined) {
+            error = toError(reply.error);
+        }
+        if (error === undefined || this.#over !== undefined) {
+            return; // $joined says the rest, in its place
+        }
+        if (error.code === "unavailable" || error.code === "timeout" || error.code === "canceled") {
+            this.#timer = setTimeout(() => this.#again(), error.retryMs ?? retryDelay);
+            return;
+        }
+        if (this.#wasLive) {
+            this.#link.error(error);
+        }
+        this.#link.forget();
+        this.#close(error);
+    }
+    #again() {
+        this.#link.ask("$join", this.#request(), (reply) => {
+            if (reply !== undefined) {
+                this.#answer(undefined, reply.error && toError(reply.error));
+            }
+        });
+    }
+    #interrupted() {
+        clearTimeout(this.#timer);
+        this.#live = false;
+        for (const publication of this.#unsent) {
+            publication.sent = false;
+        }
+    }
+    #close(error) {
+        this.#interrupted();
+        this.#over = error;
+        this.#settle.reject(error);
+        for (const publication of [...this.#unsent]) {
+            publication.settle(undefined, error);
+        }
+    }
+    #receive(envelope) {
+        const type = envelope.type ?? "";
+        const { pos, data } = envelope;
+        const last = this.#position;
+        if (pos != null) {
+            const seen = last !== undefined && pos[1] === last[1] && pos[0] <= last[0];
+            if (seen && !type.startsWith("$")) {
+                return;
+            }
+            if (!seen) {
+                this.#position = pos;
+            }
+        }
+        switch (type) {
+            case "$joined":
+                this.#joined(data);
+                return;
+            case "$gap":
+                this.#missed(data.missed);
+                return;
+            case "$presence":
+                this.#present(data);
+                return;
+        }
+        const place = pos == null ? { room: this.name } : { room: this.name, pos };
+        this.#listeners.get(type)?.each((f) => this.#link.call(() => f(data, place)));
+        this.#link.emit(envelope);
+    }
+    #joined(joined) {
+        if (this.#wasLive && this.#asked === undefined && !joined.recovered) {
+            this.#missed(0); // a room that keeps nothing
+        }
+        this.#live = this.#wasLive = true;
+        this.#settle.resolve();
+        this.#flush();
+    }
+    #missed(n) {
+        this.#gaps.each((f) => this.#link.call(() => f(n)));
+    }
+    #present(presence) {
+        const change = { joined: [], left: [] };
+        const gone = presence.left ?? (presence.members === undefined ? [] : [...this.#members.keys()].filter((id) => !presence.members?.some((m) => m.id === id)));
+        for (const id of gone) {
+            const member = this.#members.get(id);
+            if (this.#members.delete(id) && member !== undefined) {
+                change.left.push(member);
+            }
+        }
+        for (const member of presence.members ?? presence.joined ?? []) {
+            if (!this.#members.has(member.id)) {
+                change.joined.push(member);
+            }
+            this.#members.set(member.id, member);
+        }
+        this.#presence.each((f) => this.#link.call(() => f(this.members, change)));
+    }
+    /** Sends what is not sent yet, in order. */
+    #flush() {
+        for (const publication of this.#unsent) {
+            if (this.#live && !publication.sent) {
+                publication.sent = this.#link.ask("$publish", publication.request, (reply) => this.#acknowledged(publication, reply));
+            }
+        }
+    }
+    #acknowledged(publication, reply) {
+        if (reply === undefined || !this.#unsent.has(publication)) {
+            return; // it is sent again with the next connection
+        }
+        const error = reply.error && toError(reply.error);
+        if (error?.code !== "unavailable") {
+            publication.settle(reply.data?.pos, error);
+            return;
+        }
+        setTimeout(() => {
+            publication.sent = false;
+            this.#flush();
+        }, error.retryMs ?? retryDelay);
+    }
+}
 /**
  * A connection to the server that is made again when it breaks. Calls made meanwhile wait for it; those that were under
  * way, and streams, fail with code "unavailable": only the caller knows whether to repeat them.
@@ -30,6 +273,10 @@ export class Client {
     #pending = new Map();
     #waiting = new Set();
     #listeners = new Map();
+    #rooms = new Map();
+    #leaving = new Set();
+    #session = random();
+    #lastMessage = 0;
     #answers = new Map();
     #answering = new Map();
     /** url may be relative to the page, and its scheme http or ws. */
@@ -64,16 +311,47 @@ export class Client {
     send(type, data) {
         return this.#send({ type, data });
     }
-    /** Calls f for each event of a type that the server sends, until the returned function is called. */
+    /** Calls f for each event of a type that the server sends, those in rooms included, until the returned function is called. */
     on(type, f) {
         let all = this.#listeners.get(type);
         if (all === undefined) {
-            all = new Set();
+            all = new Listeners();
             this.#listeners.set(type, all);
         }
-        const listener = (data) => f(data);
-        all.add(listener);
-        return () => void all.delete(listener);
+        return all.add(f);
+    }
+    /**
+     * Joins a room, or returns the one that has been joined already. Its messages begin when the caller is done: there is time
+     * to add listeners.
+     */
+    join(name, options = {}) {
+        const known = this.#rooms.get(name);
+        if (known !== undefined) {
+            return known.room;
+        }
+        const link = {
+            ask: (type, data, done) => this.#ask(type, data, done),
+            emit: (envelope) => this.#emit(envelope),
+            call: (f) => this.#call(f),
+            error: (error) => this.#error(error),
+            forget: () => this.#leave(name),
+            id: () => `${this.#session}-${++this.#lastMessage}`,
+            timeout: this.#options.timeout ?? 30_000,
+        };
+        let seat;
+        const room = new Room(name, options, link, (s) => (seat = s));
+        if (seat === undefined) {
+            throw new Error("a Room attaches itself");
+        }
+        if (this.#state === "closed") {
+            seat.close(closed());
+            return room;
+        }
+        this.#rooms.set(name, { ...seat, room });
+        if (!this.#leaving.has(name)) {
+            this.#enter(name);
+        }
+        return room;
     }
     /** Answers the server's requests of a type with what f returns or throws. */
     answer(type, f) {
@@ -84,7 +362,15 @@ export class Client {
         clearTimeout(this.#timer);
         this.#socket?.close(code, reason);
         this.#ended();
+        this.#closed();
+    }
+    #closed() {
         this.#setState("closed");
+        const rooms = [...this.#rooms.values()];
+        this.#rooms.clear();
+        for (const room of rooms) {
+            room.close(closed());
+        }
         this.#wake();
     }
     #setState(state) {
@@ -102,6 +388,7 @@ export class Client {
         socket.onopen = () => {
             this.#attempts = 0;
             this.#setState("open");
+            this.#resume();
             this.#wake();
         };
         socket.onmessage = (event) => {
@@ -122,8 +409,7 @@ export class Client {
         const again = this.#options.reconnect ?? (({ code }) => !refused.includes(code));
         this.#ended();
         if (!again(event)) {
-            this.#setState("closed");
-            this.#wake();
+            this.#closed();
             return;
         }
         this.#setState("connecting");
@@ -144,6 +430,60 @@ export class Client {
             controller.abort();
         }
         this.#answering.clear();
+        this.#leaving.clear();
+        for (const room of [...this.#rooms.values()]) {
+            room.lost();
+        }
+    }
+    /** Joins all rooms, also those that have been joined on an earlier connection. */
+    #resume() {
+        const seats = [...this.#rooms.values()];
+        if (seats.length === 0) {
+            return;
+        }
+        this.#ask("$resume", { rooms: seats.map((seat) => seat.request()) }, (reply) => {
+            if (reply === undefined) {
+                return;
+            }
+            const rooms = reply.data?.rooms;
+            seats.forEach((seat, i) => seat.answer(rooms?.[i], reply.error && toError(reply.error)));
+        });
+    }
+    /** Joins a room on this connection; without one, #resume will. */
+    #enter(name) {
+        const seat = this.#rooms.get(name);
+        if (seat !== undefined) {
+            this.#ask("$join", seat.request(), (reply) => {
+                if (reply !== undefined) {
+                    seat.answer(undefined, reply.error && toError(reply.error));
+                }
+            });
+        }
+    }
+    /** Leaves a room; who joins it again meanwhile does so afterwards. */
+    #leave(name) {
+        this.#rooms.delete(name);
+        this.#leaving.add(name);
+        const asked = this.#ask("$leave", { room: name }, () => {
+            if (this.#leaving.delete(name)) {
+                this.#enter(name);
+            }
+        });
+        if (!asked) {
+            this.#leaving.delete(name);
+        }
+    }
+    #ask(type, data, done) {
+        const id = ++this.#lastId;
+        if (!this.#send({ id, type, data })) {
+            return false;
+        }
+        const reply = (envelope) => {
+            this.#pending.delete(id);
+            done(envelope);
+        };
+        this.#pending.set(id, { reply, fail: () => reply(undefined) });
+        return true;
     }
     #wake() {
         const waiting = [...this.#waiting];
@@ -175,18 +515,35 @@ export class Client {
         else if (id !== undefined) {
             void this.#answer(id, type, envelope.data);
         }
+        else if (envelope.room == null) {
+            this.#emit(envelope);
+        }
+        else if (this.#leaving.has(envelope.room)) {
+            return; // it was on its way
+        }
+        else if (this.#rooms.has(envelope.room)) {
+            this.#rooms.get(envelope.room)?.receive(envelope);
+        }
         else {
-            this.#emit(type, envelope.data);
+            this.#emit(envelope); // a room that the server has joined
         }
     }
-    #emit(type, data) {
-        for (const f of [...(this.#listeners.get(type) ?? [])]) {
-            try {
-                f(data);
-            }
-            catch (error) {
-                this.#error(error);
-            }
+    #emit({ type = "", data, room, pos }) {
+        const place = {};
+        if (room != null) {
+            place.room = room;
+        }
+        if (pos != null) {
+            place.pos = pos;
+        }
+        this.#listeners.get(type)?.each((f) => this.#call(() => f(data, place)));
+    }
+    #call(f) {
+        try {
+            f();
+        }
+        catch (error) {
+            this.#error(error);
         }
     }
     async #answer(id, type, data) {
@@ -247,7 +604,7 @@ export class Client {
                     throw failure.error;
                 }
                 if (this.#state === "closed") {
-                    throw new RequestError("unavailable", "the client is closed");
+                    throw closed();
                 }
                 if (this.#state === "open") {
                     this.#pending.set(id, { reply, fail });
@@ -298,4 +655,11 @@ export class Client {
 }
 function toError(e) {
     return new RequestError(e.code, e.message, e.details, e.retry_ms);
+}
+function closed() {
+    return new RequestError("unavailable", "the client is closed");
+}
+/** 72 random bits. */
+function random() {
+    return btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(9))));
 }

@@ -3,6 +3,7 @@ export interface Requests { [type: string]: [unknown, unknown] }
 export interface Streams { [type: string]: [unknown, unknown] }
 export interface Events { [type: string]: unknown }
 export interface Emitted { [type: string]: unknown }
+export interface Published { [type: string]: unknown }
 // client
 
 /** What a request failed with. Codes of the server's own come beside those of the protocol. */
@@ -48,9 +49,52 @@ export interface Options {
   WebSocket?: new (url: string, protocols?: string[]) => WebSocket;
 }
 
+/** A place in a room's history: an offset and an epoch. */
+export type Position = [number, string];
+
+/** Where an event comes from: nowhere, unless it was published in a room. */
+export interface Place {
+  room?: string;
+  /** Its position, in a room with a history. */
+  pos?: Position;
+}
+
+/** Somebody in a room. */
+export interface Member {
+  id: string;
+  principal?: string;
+  /** What it has said about itself when it joined. */
+  meta?: unknown;
+}
+
+/** Who has come and gone. */
+export interface Change {
+  joined: Member[];
+  left: Member[];
+}
+
+export interface JoinOptions {
+  /** How many of the last messages come at first. Default none. */
+  recent?: number;
+  /** The position of the last message that was seen, in an earlier life of the page, say: later ones come at first. */
+  since?: Position;
+  /** What others see of this member in the room's presence. */
+  meta?: unknown;
+}
+
+export interface PublishOptions {
+  /**
+   * Milliseconds until it is given up, the time without a connection included. Default: the client's timeout. At most
+   * 100000: servers forget what they have published already.
+   */
+  timeout?: number;
+}
+
 interface Envelope {
   id?: number;
   type?: string;
+  room?: string;
+  pos?: Position;
   data?: unknown;
   more?: boolean;
   timeout_ms?: number;
@@ -64,6 +108,319 @@ interface Pending {
 }
 
 const refused = [1002, 1003, 1007, 1008, 3000];
+
+/** The protocol's requests and events of rooms. */
+interface Joined {
+  room?: string;
+  recovered: boolean;
+  missed: number;
+  error?: { code: string; message?: string; retry_ms?: number };
+}
+
+interface Presence {
+  members?: Member[];
+  joined?: Member[];
+  left?: string[];
+}
+
+/** What a Room needs of its Client. */
+interface Link {
+  /** Sends a request, or returns false. done gets the reply, or nothing when the connection is lost. */
+  ask(type: string, data: unknown, done: (reply: Envelope | undefined) => void): boolean;
+  /** Passes on an event to the client's own listeners. */
+  emit(envelope: Envelope): void;
+  call(f: () => unknown): void;
+  error(error: unknown): void;
+  forget(): void;
+  id(): string;
+  timeout: number;
+}
+
+/** What a Client needs of its Rooms. */
+interface Seat {
+  /** What $join takes. */
+  request(): object;
+  /** What $join has answered; nothing when the connection was lost. */
+  answer(reply: Joined | undefined, error?: RequestError): void;
+  receive(envelope: Envelope): void;
+  lost(): void;
+  close(error: RequestError): void;
+}
+
+/** A message to be published, until that is acknowledged. */
+interface Publication {
+  request: object;
+  sent: boolean;
+  settle(pos: Position | undefined, error?: RequestError): void;
+}
+
+const maxPublish = 100_000;
+const retryDelay = 1000;
+
+/** A set of listeners. */
+class Listeners<F> {
+  #all = new Set<{ f: F }>();
+
+  add(f: F): () => void {
+    const entry = { f };
+    this.#all.add(entry);
+    return () => void this.#all.delete(entry);
+  }
+
+  each(use: (f: F) => void): void {
+    for (const { f } of [...this.#all]) {
+      use(f);
+    }
+  }
+}
+
+/**
+ * A room that the client is in: its messages, in order and none twice, also over interruptions, and who is there. It is
+ * joined again whenever the connection was made again.
+ */
+export class Room {
+  readonly name: string;
+  /** Settles when the room has been joined for the first time, or has been refused. */
+  readonly joined: Promise<void>;
+
+  #link: Link;
+  #options: JoinOptions;
+  #settle: { resolve: () => void; reject: (error: unknown) => void } = { resolve() {}, reject() {} };
+  #live = false;
+  #wasLive = false;
+  #asked: Position | undefined;
+  #position: Position | undefined;
+  #members = new Map<string, Member>();
+  #unsent = new Set<Publication>();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #over: RequestError | undefined;
+  #listeners = new Map<string, Listeners<(data: never, place: Place) => unknown>>();
+  #presence = new Listeners<(members: Member[], change: Change) => unknown>();
+  #gaps = new Listeners<(missed: number) => unknown>();
+
+  /** Rooms are made by Client.join. */
+  constructor(name: string, options: JoinOptions, link: Link, attach: (seat: Seat) => void) {
+    this.name = name;
+    this.#options = options;
+    this.#position = options.since;
+    this.#link = link;
+    this.joined = new Promise((resolve, reject) => (this.#settle = { resolve, reject }));
+    this.joined.catch(() => {}); // whoever waits for it is told
+    attach({
+      request: () => this.#request(),
+      answer: (reply, error) => this.#answer(reply, error),
+      receive: (envelope) => this.#receive(envelope),
+      lost: () => this.#interrupted(),
+      close: (error) => this.#close(error),
+    });
+  }
+
+  /** Whether messages come as they are published: the room has been joined, and there is a connection. */
+  get live(): boolean {
+    return this.#live;
+  }
+
+  /** The position of the last message: for JoinOptions.since. */
+  get position(): Position | undefined {
+    return this.#position;
+  }
+
+  /** Who is there, as far as is known; always nobody in a room without presence. */
+  get members(): Member[] {
+    return [...this.#members.values()];
+  }
+
+  /** Calls f for each event of a type that is published in the room, until the returned function is called. */
+  on<T extends keyof Emitted & string>(type: T, f: (data: Emitted[T], place: Place) => unknown): () => void {
+    let all = this.#listeners.get(type);
+    if (all === undefined) {
+      all = new Listeners();
+      this.#listeners.set(type, all);
+    }
+    return all.add(f);
+  }
+
+  /** Calls f when somebody comes or goes, until the returned function is called. */
+  onpresence(f: (members: Member[], change: Change) => unknown): () => void {
+    return this.#presence.add(f);
+  }
+
+  /** Calls f where messages are missing, with their number, or 0 if nobody knows it, until the returned function is called. */
+  onlost(f: (missed: number) => unknown): () => void {
+    return this.#gaps.add(f);
+  }
+
+  /**
+   * Publishes in the room. Resolves when that is acknowledged, with the position in a room with a history; rejects with a
+   * RequestError. After an interruption it is sent again, and in a room with a history it is published once nevertheless.
+   */
+  publish<T extends keyof Published & string>(type: T, data: Published[T], options: PublishOptions = {}): Promise<Position | undefined> {
+    return new Promise((resolve, reject) => {
+      if (this.#over !== undefined) {
+        reject(this.#over);
+        return;
+      }
+      const timeout = Math.min(options.timeout ?? this.#link.timeout, maxPublish) || maxPublish;
+      const timer = setTimeout(() => publication.settle(undefined, new RequestError("timeout")), timeout);
+      const publication: Publication = {
+        request: { room: this.name, type, id: this.#link.id(), data },
+        sent: false,
+        settle: (pos, error) => {
+          clearTimeout(timer);
+          this.#unsent.delete(publication);
+          if (error === undefined) {
+            resolve(pos);
+          } else {
+            reject(error);
+          }
+        },
+      };
+      this.#unsent.add(publication);
+      this.#flush();
+    });
+  }
+
+  /** Leaves the room. What has not been acknowledged is given up. */
+  leave(): void {
+    if (this.#over === undefined) {
+      this.#link.forget();
+      this.#close(new RequestError("canceled", "the room was left"));
+    }
+  }
+
+  #request(): object {
+    const { recent, meta } = this.#options;
+    this.#asked = this.#position;
+    return { room: this.name, since: this.#position, recent: this.#wasLive ? undefined : recent, meta };
+  }
+
+  #answer(reply: Joined | undefined, error?: RequestError): void {
+    if (reply?.error !== undefined) {
+      error = toError(reply.error);
+    }
+    if (error === undefined || this.#over !== undefined) {
+      return; // $joined says the rest, in its place
+    }
+    if (error.code === "unavailable" || error.code === "timeout" || error.code === "canceled") {
+      this.#timer = setTimeout(() => this.#again(), error.retryMs ?? retryDelay);
+      return;
+    }
+    if (this.#wasLive) {
+      this.#link.error(error);
+    }
+    this.#link.forget();
+    this.#close(error);
+  }
+
+  #again(): void {
+    this.#link.ask("$join", this.#request(), (reply) => {
+      if (reply !== undefined) {
+        this.#answer(undefined, reply.error && toError(reply.error));
+      }
+    });
+  }
+
+  #interrupted(): void {
+    clearTimeout(this.#timer);
+    this.#live = false;
+    for (const publication of this.#unsent) {
+      publication.sent = false;
+    }
+  }
+
+  #close(error: RequestError): void {
+    this.#interrupted();
+    this.#over = error;
+    this.#settle.reject(error);
+    for (const publication of [...this.#unsent]) {
+      publication.settle(undefined, error);
+    }
+  }
+
+  #receive(envelope: Envelope): void {
+    const type = envelope.type ?? "";
+    const { pos, data } = envelope;
+    const last = this.#position;
+    if (pos != null) {
+      const seen = last !== undefined && pos[1] === last[1] && pos[0] <= last[0];
+      if (seen && !type.startsWith("$")) {
+        return;
+      }
+      if (!seen) {
+        this.#position = pos;
+      }
+    }
+    switch (type) {
+      case "$joined":
+        this.#joined(data as Joined);
+        return;
+      case "$gap":
+        this.#missed((data as { missed: number }).missed);
+        return;
+      case "$presence":
+        this.#present(data as Presence);
+        return;
+    }
+    const place: Place = pos == null ? { room: this.name } : { room: this.name, pos };
+    this.#listeners.get(type)?.each((f) => this.#link.call(() => f(data as never, place)));
+    this.#link.emit(envelope);
+  }
+
+  #joined(joined: Joined): void {
+    if (this.#wasLive && this.#asked === undefined && !joined.recovered) {
+      this.#missed(0); // a room that keeps nothing
+    }
+    this.#live = this.#wasLive = true;
+    this.#settle.resolve();
+    this.#flush();
+  }
+
+  #missed(n: number): void {
+    this.#gaps.each((f) => this.#link.call(() => f(n)));
+  }
+
+  #present(presence: Presence): void {
+    const change: Change = { joined: [], left: [] };
+    const gone = presence.left ?? (presence.members === undefined ? [] : [...this.#members.keys()].filter((id) => !presence.members?.some((m) => m.id === id)));
+    for (const id of gone) {
+      const member = this.#members.get(id);
+      if (this.#members.delete(id) && member !== undefined) {
+        change.left.push(member);
+      }
+    }
+    for (const member of presence.members ?? presence.joined ?? []) {
+      if (!this.#members.has(member.id)) {
+        change.joined.push(member);
+      }
+      this.#members.set(member.id, member);
+    }
+    this.#presence.each((f) => this.#link.call(() => f(this.members, change)));
+  }
+
+  /** Sends what is not sent yet, in order. */
+  #flush(): void {
+    for (const publication of this.#unsent) {
+      if (this.#live && !publication.sent) {
+        publication.sent = this.#link.ask("$publish", publication.request, (reply) => this.#acknowledged(publication, reply));
+      }
+    }
+  }
+
+  #acknowledged(publication: Publication, reply: Envelope | undefined): void {
+    if (reply === undefined || !this.#unsent.has(publication)) {
+      return; // it is sent again with the next connection
+    }
+    const error = reply.error && toError(reply.error);
+    if (error?.code !== "unavailable") {
+      publication.settle((reply.data as { pos?: Position } | undefined)?.pos, error);
+      return;
+    }
+    setTimeout(() => {
+      publication.sent = false;
+      this.#flush();
+    }, error.retryMs ?? retryDelay);
+  }
+}
 
 /**
  * A connection to the server that is made again when it breaks. Calls made meanwhile wait for it; those that were under
@@ -79,7 +436,11 @@ export class Client {
   #lastId = 0;
   #pending = new Map<number, Pending>();
   #waiting = new Set<() => void>();
-  #listeners = new Map<string, Set<(data: never) => unknown>>();
+  #listeners = new Map<string, Listeners<(data: never, place: Place) => unknown>>();
+  #rooms = new Map<string, Seat & { room: Room }>();
+  #leaving = new Set<string>();
+  #session = random();
+  #lastMessage = 0;
   #answers = new Map<string, (data: unknown, signal: AbortSignal) => unknown>();
   #answering = new Map<number, AbortController>();
 
@@ -120,16 +481,48 @@ export class Client {
     return this.#send({ type, data });
   }
 
-  /** Calls f for each event of a type that the server sends, until the returned function is called. */
-  on<T extends keyof Emitted & string>(type: T, f: (data: Emitted[T]) => unknown): () => void {
+  /** Calls f for each event of a type that the server sends, those in rooms included, until the returned function is called. */
+  on<T extends keyof Emitted & string>(type: T, f: (data: Emitted[T], place: Place) => unknown): () => void {
     let all = this.#listeners.get(type);
     if (all === undefined) {
-      all = new Set();
+      all = new Listeners();
       this.#listeners.set(type, all);
     }
-    const listener = (data: Emitted[T]) => f(data);
-    all.add(listener);
-    return () => void all.delete(listener);
+    return all.add(f);
+  }
+
+  /**
+   * Joins a room, or returns the one that has been joined already. Its messages begin when the caller is done: there is time
+   * to add listeners.
+   */
+  join(name: string, options: JoinOptions = {}): Room {
+    const known = this.#rooms.get(name);
+    if (known !== undefined) {
+      return known.room;
+    }
+    const link: Link = {
+      ask: (type, data, done) => this.#ask(type, data, done),
+      emit: (envelope) => this.#emit(envelope),
+      call: (f) => this.#call(f),
+      error: (error) => this.#error(error),
+      forget: () => this.#leave(name),
+      id: () => `${this.#session}-${++this.#lastMessage}`,
+      timeout: this.#options.timeout ?? 30_000,
+    };
+    let seat: Seat | undefined;
+    const room = new Room(name, options, link, (s) => (seat = s));
+    if (seat === undefined) {
+      throw new Error("a Room attaches itself");
+    }
+    if (this.#state === "closed") {
+      seat.close(closed());
+      return room;
+    }
+    this.#rooms.set(name, { ...seat, room });
+    if (!this.#leaving.has(name)) {
+      this.#enter(name);
+    }
+    return room;
   }
 
   /** Answers the server's requests of a type with what f returns or throws. */
@@ -142,7 +535,16 @@ export class Client {
     clearTimeout(this.#timer);
     this.#socket?.close(code, reason);
     this.#ended();
+    this.#closed();
+  }
+
+  #closed(): void {
     this.#setState("closed");
+    const rooms = [...this.#rooms.values()];
+    this.#rooms.clear();
+    for (const room of rooms) {
+      room.close(closed());
+    }
     this.#wake();
   }
 
@@ -163,6 +565,7 @@ export class Client {
     socket.onopen = () => {
       this.#attempts = 0;
       this.#setState("open");
+      this.#resume();
       this.#wake();
     };
     socket.onmessage = (event: MessageEvent) => {
@@ -183,8 +586,7 @@ export class Client {
     const again = this.#options.reconnect ?? (({ code }) => !refused.includes(code));
     this.#ended();
     if (!again(event)) {
-      this.#setState("closed");
-      this.#wake();
+      this.#closed();
       return;
     }
     this.#setState("connecting");
@@ -206,6 +608,64 @@ export class Client {
       controller.abort();
     }
     this.#answering.clear();
+    this.#leaving.clear();
+    for (const room of [...this.#rooms.values()]) {
+      room.lost();
+    }
+  }
+
+  /** Joins all rooms, also those that have been joined on an earlier connection. */
+  #resume(): void {
+    const seats = [...this.#rooms.values()];
+    if (seats.length === 0) {
+      return;
+    }
+    this.#ask("$resume", { rooms: seats.map((seat) => seat.request()) }, (reply) => {
+      if (reply === undefined) {
+        return;
+      }
+      const rooms = (reply.data as { rooms: Joined[] } | undefined)?.rooms;
+      seats.forEach((seat, i) => seat.answer(rooms?.[i], reply.error && toError(reply.error)));
+    });
+  }
+
+  /** Joins a room on this connection; without one, #resume will. */
+  #enter(name: string): void {
+    const seat = this.#rooms.get(name);
+    if (seat !== undefined) {
+      this.#ask("$join", seat.request(), (reply) => {
+        if (reply !== undefined) {
+          seat.answer(undefined, reply.error && toError(reply.error));
+        }
+      });
+    }
+  }
+
+  /** Leaves a room; who joins it again meanwhile does so afterwards. */
+  #leave(name: string): void {
+    this.#rooms.delete(name);
+    this.#leaving.add(name);
+    const asked = this.#ask("$leave", { room: name }, () => {
+      if (this.#leaving.delete(name)) {
+        this.#enter(name);
+      }
+    });
+    if (!asked) {
+      this.#leaving.delete(name);
+    }
+  }
+
+  #ask(type: string, data: unknown, done: (reply: Envelope | undefined) => void): boolean {
+    const id = ++this.#lastId;
+    if (!this.#send({ id, type, data })) {
+      return false;
+    }
+    const reply = (envelope: Envelope | undefined) => {
+      this.#pending.delete(id);
+      done(envelope);
+    };
+    this.#pending.set(id, { reply, fail: () => reply(undefined) });
+    return true;
   }
 
   #wake(): void {
@@ -236,18 +696,33 @@ export class Client {
       this.#answering.get(id ?? -1)?.abort();
     } else if (id !== undefined) {
       void this.#answer(id, type, envelope.data);
+    } else if (envelope.room == null) {
+      this.#emit(envelope);
+    } else if (this.#leaving.has(envelope.room)) {
+      return; // it was on its way
+    } else if (this.#rooms.has(envelope.room)) {
+      this.#rooms.get(envelope.room)?.receive(envelope);
     } else {
-      this.#emit(type, envelope.data);
+      this.#emit(envelope); // a room that the server has joined
     }
   }
 
-  #emit(type: string, data: unknown): void {
-    for (const f of [...(this.#listeners.get(type) ?? [])]) {
-      try {
-        f(data as never);
-      } catch (error) {
-        this.#error(error);
-      }
+  #emit({ type = "", data, room, pos }: Envelope): void {
+    const place: Place = {};
+    if (room != null) {
+      place.room = room;
+    }
+    if (pos != null) {
+      place.pos = pos;
+    }
+    this.#listeners.get(type)?.each((f) => this.#call(() => f(data as never, place)));
+  }
+
+  #call(f: () => unknown): void {
+    try {
+      f();
+    } catch (error) {
+      this.#error(error);
     }
   }
 
@@ -306,7 +781,7 @@ export class Client {
           throw failure.error;
         }
         if (this.#state === "closed") {
-          throw new RequestError("unavailable", "the client is closed");
+          throw closed();
         }
         if (this.#state === "open") {
           this.#pending.set(id, { reply, fail });
@@ -354,4 +829,13 @@ export class Client {
 
 function toError(e: { code: string; message?: string; details?: unknown; retry_ms?: number }): RequestError {
   return new RequestError(e.code, e.message, e.details, e.retry_ms);
+}
+
+function closed(): RequestError {
+  return new RequestError("unavailable", "the client is closed");
+}
+
+/** 72 random bits. */
+function random(): string {
+  return btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(9))));
 }

@@ -1,6 +1,6 @@
 // What the generated types allow, and what they refuse: each @ts-expect-error
 // that is not needed is an error itself.
-import { Client, RequestError, type Post, type Author } from "./generated.js";
+import { Client, RequestError, type Member, type Position, type Post, type Author } from "./generated.js";
 
 declare const client: Client;
 declare const post: Post;
@@ -22,6 +22,11 @@ export async function allowed() {
   } catch (e) {
     if (e instanceof RequestError) void (e.code satisfies string);
   }
+  const room = client.join("lobby", { recent: 20, meta: { colour: "red" } });
+  room.on("typing", (author: Author, place) => [author.email, place.pos?.[0]]);
+  room.onpresence((members: Member[], { left }) => [...members, ...left]);
+  const pos: Position | undefined = await room.publish("typing", 2, { timeout: 10 });
+  void pos;
   void [first, sum, tree?.["a"], sent];
   const colours: Post["colour"][] = ["red", "green"];
   void colours;
@@ -56,6 +61,12 @@ export async function refused() {
   client.send("typing", 1);
   // @ts-expect-error: another type of data
   client.on("typing", (text: string) => text);
+  // @ts-expect-error: another type than clients publish
+  await client.join("lobby").publish("typing", "ada");
+  // @ts-expect-error: nothing that can be published
+  await client.join("lobby").publish("post", post);
+  // @ts-expect-error: another type of data
+  client.join("lobby").on("typing", (text: string) => text);
   for await (const level of client.stream("watch", "red")) {
     // @ts-expect-error: not a level
     const four: 4 = level;

@@ -4,7 +4,10 @@ go 1.26.0
 
 require github.com/tidewire/ws v0.0.0
 
-require github.com/dolthub/maphash v0.1.0 // indirect
+require (
+	github.com/dolthub/maphash v0.1.0 // indirect
+	golang.org/x/time v0.16.0 // indirect
+)
 
 require (
 	github.com/coder/websocket v1.8.15

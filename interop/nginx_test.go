@@ -2,8 +2,6 @@ package interop
 
 import (
 	"net"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -36,6 +34,9 @@ http {
 			proxy_set_header Connection "upgrade";
 			proxy_set_header Host $http_host;
 			proxy_set_header X-Forwarded-Proto $scheme;
+			proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+			proxy_read_timeout IDLE;
+			proxy_send_timeout IDLE;
 		}
 	}
 }
@@ -44,19 +45,21 @@ http {
 // startNginx proxies to a host and port from two others, without and with TLS.
 func startNginx(t *testing.T, cert certificate, backend string) (plain, secure string) {
 	t.Helper()
-	nginx := need(t, "run `apt-get install nginx`", "nginx", "/usr/sbin/nginx")
-	plain, secure = freeAddress(t), freeAddress(t)
+	p := newNginx(t, cert, backend, "60s")
+	p.start(t)
+	return p.plain, p.secure
+}
+
+// newNginx is a proxy that ends what is silent for a time.
+func newNginx(t *testing.T, cert certificate, backend, idle string) *proxy {
+	t.Helper()
+	p := &proxy{plain: freeAddress(t), secure: freeAddress(t)}
 	dir := t.TempDir()
-	config := strings.NewReplacer("DIR", dir, "PLAIN", plain, "SECURE", secure,
-		"CERT", cert.certFile, "KEY", cert.keyFile, "BACKEND", backend).Replace(nginxConfig)
-	path := filepath.Join(dir, "nginx.conf")
-	if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	p := start(t, nginx, "-p", dir, "-c", path)
-	waitListening(p, plain)
-	waitListening(p, secure)
-	return plain, secure
+	config := strings.NewReplacer("DIR", dir, "PLAIN", p.plain, "SECURE", p.secure,
+		"CERT", cert.certFile, "KEY", cert.keyFile, "BACKEND", backend, "IDLE", idle).Replace(nginxConfig)
+	path := writeConfig(t, "nginx.conf", config)
+	p.command = []string{need(t, "run `apt-get install nginx`", "nginx", "/usr/sbin/nginx"), "-p", dir, "-c", path}
+	return p
 }
 
 // freeAddress returns an address that nobody listens on just now.

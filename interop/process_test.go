@@ -55,6 +55,7 @@ type process struct {
 	*testing.T
 	name   string
 	stop   func() // ends it, and waits until it has
+	kill   func() // the same, giving it no time for anything
 	stdin  io.Writer
 	lines  chan string // of its standard output; closed at its end
 	ended  chan struct{}
@@ -93,6 +94,10 @@ func start(t *testing.T, name string, args ...string) *process {
 	}()
 	p.stop = func() {
 		cancel()
+		<-p.ended
+	}
+	p.kill = func() {
+		_ = cmd.Process.Kill()
 		<-p.ended
 	}
 	t.Cleanup(func() {

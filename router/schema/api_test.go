@@ -19,6 +19,13 @@ type Level int
 
 func (Level) Enum() []Level { return []Level{1, 2, 3} }
 
+// Day is as most of Go's enumerations are: numbers, sent as their names.
+type Day int
+
+func (Day) Enum() []Day { return []Day{0, 1} }
+
+func (d Day) MarshalText() ([]byte, error) { return []byte([...]string{"mon", "tue"}[d]), nil }
+
 type Base struct {
 	ID      uint64    `json:"id,string" doc:"Decimal, because JavaScript has no such integers"`
 	Created time.Time `json:"created"`
@@ -37,6 +44,7 @@ type Post struct {
 	Text      string            `json:"text" doc:"What it says.\nMarkdown, not *HTML*/."`
 	Colour    Colour            `json:"colour"`
 	Level     Level             `json:"level,omitzero"`
+	Days      map[Day]Day       `json:"days"`
 	Tags      []string          `json:"tags"`
 	Labels    map[string]string `json:"labels,omitempty"`
 	Counts    map[int]*int      `json:"counts"`

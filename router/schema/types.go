@@ -73,6 +73,9 @@ func (d *definitions) node(t reflect.Type) *node {
 	if values := enumOf(t); values != nil {
 		return d.define(t, func() *node {
 			n := d.kind(t)
+			if implements(t, jsonMarshaler) || implements(t, textMarshaler) {
+				n = &node{typ: typeOf(values)} // whatever t's kind is
+			}
 			n.enum = values
 			return n
 		})
@@ -229,6 +232,26 @@ func (d *definitions) structure(t reflect.Type) *node {
 		n.members = append(n.members, m)
 	}
 	return n
+}
+
+// typeOf returns the JSON type that all values have; "" if there is no such type.
+func typeOf(values []any) (typ string) {
+	for i, v := range values {
+		t := "number"
+		switch v.(json.RawMessage)[0] {
+		case '"':
+			t = "string"
+		case 't', 'f':
+			t = "boolean"
+		case '{', '[', 'n':
+			return ""
+		}
+		if i > 0 && t != typ {
+			return ""
+		}
+		typ = t
+	}
+	return typ
 }
 
 // enumOf returns the values of a type that has a method Enum; nil if it hasn't.

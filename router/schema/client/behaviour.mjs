@@ -40,6 +40,7 @@ assert.equal(await client.call("open", null), 0, "streams and calls that were gi
 const heard = [];
 const off = client.on("typing", (name) => heard.push(name));
 client.on("typing", () => { throw new Error("as listeners do"); });
+client.on("typing", async () => { throw new Error("later"); });
 client.answer("name", () => "ada");
 client.answer("fail", () => { throw new RequestError("conflict", "mine"); });
 client.answer("bug", () => { throw new Error("secret"); });
@@ -47,7 +48,7 @@ client.answer("wait", (_, signal) => new Promise((resolve) => signal.addEventLis
 assert.equal(client.send("typing", "bob"), true);
 assert.equal(await client.call("ask", "name"), "ada");
 assert.deepEqual(heard, ["bob"]);
-assert.equal(errors.pop().message, "as listeners do");
+assert.deepEqual(errors.splice(0).map((e) => e.message), ["as listeners do", "later"]);
 assert.equal(await client.call("ask", "fail"), "router: conflict: mine");
 assert.equal(await client.call("ask", "bug"), "router: internal");
 assert.equal(errors.pop().message, "secret");
@@ -65,6 +66,26 @@ await assert.rejects(lost, code("unavailable"));
 assert.equal(client.state, "connecting");
 assert.equal(await client.call("echo", "again"), "again");
 assert.deepEqual(states, ["open", "connecting", "open"]);
+
+// Waits grow, by chance, also while connections are made but do not last.
+class Fleeting {
+  constructor() {
+    setTimeout(() => { this.onopen(); this.onclose({ code: 1006, reason: "" }); });
+  }
+}
+const waits = [];
+const setTimer = globalThis.setTimeout;
+globalThis.setTimeout = (f, ms) => {
+  if (ms > 0) waits.push(ms);
+  return setTimer(f, 0);
+};
+const restless = new Client(url, { WebSocket: Fleeting, minDelay: 100, maxDelay: 3000 });
+while (waits.length < 40) await new Promise((r) => setTimer(r, 1));
+restless.close();
+globalThis.setTimeout = setTimer;
+waits.forEach((ms, i) => assert(ms >= 100 && ms <= Math.min(3000, 200 * 2 ** (i + 1)), `wait ${i}: ${ms}`));
+assert(waits.some((ms) => ms > 1000), "the waits do not grow");
+assert.equal(new Set(waits).size, waits.length, "waits are not by chance");
 
 // A server that refuses is left alone, and so is a client that was closed.
 await assert.rejects(client.call("refuse", null), code("unavailable"));

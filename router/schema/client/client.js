@@ -14,6 +14,8 @@ export class RequestError extends Error {
         this.name = "RequestError";
     }
 }
+/** How many milliseconds a connection has to last for the next wait to be a short one again. */
+const steady = 5000;
 const refused = [1002, 1003, 1007, 1008, 3000];
 const maxPublish = 100_000;
 const retryDelay = 1000;
@@ -385,8 +387,9 @@ export class Client {
     #connect() {
         const socket = new (this.#options.WebSocket ?? WebSocket)(this.#url, this.#options.protocols);
         this.#socket = socket;
+        let opened = Infinity;
         socket.onopen = () => {
-            this.#attempts = 0;
+            opened = Date.now();
             this.#setState("open");
             this.#resume();
             this.#wake();
@@ -401,6 +404,9 @@ export class Client {
         };
         socket.onclose = (event) => {
             if (socket === this.#socket && this.#state !== "closed") {
+                if (Date.now() - opened > steady) {
+                    this.#attempts = 0;
+                }
                 this.#broken(event);
             }
         };
@@ -413,9 +419,9 @@ export class Client {
             return;
         }
         this.#setState("connecting");
-        // The whole wait is random, so that clients do not come back all at once.
+        // A random wait, the first one too, so that clients do not come back all at once.
         const { minDelay = 250, maxDelay = 30_000 } = this.#options;
-        const most = Math.min(maxDelay, minDelay * 2 ** Math.min(this.#attempts++, 20));
+        const most = Math.min(maxDelay, minDelay * 2 ** Math.min(++this.#attempts + 1, 20));
         this.#timer = setTimeout(() => this.#connect(), minDelay + Math.random() * Math.max(0, most - minDelay));
     }
     /** Fails what was under way on a connection that is over. */
@@ -540,7 +546,10 @@ export class Client {
     }
     #call(f) {
         try {
-            f();
+            const result = f();
+            if (result instanceof Promise) {
+                result.catch((error) => this.#error(error));
+            }
         }
         catch (error) {
             this.#error(error);

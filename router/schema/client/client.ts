@@ -34,7 +34,10 @@ export interface Options {
   protocols?: string[];
   /** Milliseconds that a call may take, waiting for the connection included; 0 means for ever. Default 30000. */
   timeout?: number;
-  /** Milliseconds of the shortest and longest wait before connecting again. Default 250 and 30000. */
+  /**
+   * Milliseconds of the shortest and longest wait before connecting again: by chance between them, at first below four times
+   * the shortest. Default 250 and 30000.
+   */
   minDelay?: number;
   maxDelay?: number;
   /** Whether to connect again after a close. Default: unless the server refused (1002, 1003, 1007, 1008, 3000). */
@@ -106,6 +109,9 @@ interface Pending {
   reply(envelope: Envelope): void;
   fail(error: unknown): void;
 }
+
+/** How many milliseconds a connection has to last for the next wait to be a short one again. */
+const steady = 5000;
 
 const refused = [1002, 1003, 1007, 1008, 3000];
 
@@ -562,8 +568,9 @@ export class Client {
   #connect(): void {
     const socket = new (this.#options.WebSocket ?? WebSocket)(this.#url, this.#options.protocols);
     this.#socket = socket;
+    let opened = Infinity;
     socket.onopen = () => {
-      this.#attempts = 0;
+      opened = Date.now();
       this.#setState("open");
       this.#resume();
       this.#wake();
@@ -577,6 +584,9 @@ export class Client {
     };
     socket.onclose = (event: CloseEvent) => {
       if (socket === this.#socket && this.#state !== "closed") {
+        if (Date.now() - opened > steady) {
+          this.#attempts = 0;
+        }
         this.#broken(event);
       }
     };
@@ -590,9 +600,9 @@ export class Client {
       return;
     }
     this.#setState("connecting");
-    // The whole wait is random, so that clients do not come back all at once.
+    // A random wait, the first one too, so that clients do not come back all at once.
     const { minDelay = 250, maxDelay = 30_000 } = this.#options;
-    const most = Math.min(maxDelay, minDelay * 2 ** Math.min(this.#attempts++, 20));
+    const most = Math.min(maxDelay, minDelay * 2 ** Math.min(++this.#attempts + 1, 20));
     this.#timer = setTimeout(() => this.#connect(), minDelay + Math.random() * Math.max(0, most - minDelay));
   }
 
@@ -720,7 +730,10 @@ export class Client {
 
   #call(f: () => unknown): void {
     try {
-      f();
+      const result = f();
+      if (result instanceof Promise) {
+        result.catch((error: unknown) => this.#error(error));
+      }
     } catch (error) {
       this.#error(error);
     }

@@ -46,6 +46,8 @@ export interface ClientData {
 
 export type Colour = "red" | "green";
 
+export type Day = "mon" | "tue";
+
 export type Empty = Record<string, never>;
 
 export interface ErrorData {
@@ -81,6 +83,7 @@ export interface Post {
   text: string;
   colour: Colour;
   level?: Level;
+  days: { [key: string]: Day } | null;
   tags: string[] | null;
   labels?: { [key: string]: string };
   counts: { [key: string]: number | null } | null;

@@ -2,7 +2,7 @@
 # others; `make` runs those that take a minute.
 
 .DEFAULT_GOAL := check
-.PHONY: check test race vet format lint schema modules interop bench fuzz cover vuln
+.PHONY: check test race vet format lint schema jsonv2 modules interop bench fuzz cover vuln
 
 GOLANGCI := v2.15.0
 FUZZTIME := 10s
@@ -45,6 +45,11 @@ schema: router/schema/client/node_modules
 router/schema/client/node_modules: router/schema/client/package.json
 	cd router/schema/client && npm install --no-audit --no-fund
 	touch $@
+
+# What is there only with Go's experiment of that name.
+jsonv2:
+	GOEXPERIMENT=jsonv2 go vet ./codec/...
+	GOEXPERIMENT=jsonv2 go test ./codec/...
 
 # All nested modules but interop, which needs its peers.
 modules:

@@ -367,3 +367,67 @@ func TestBatch(t *testing.T) {
 		}
 	}
 }
+
+// What is taken for JSON-RPC can be sent again, and means the same then.
+func FuzzJSONRPC(f *testing.F) {
+	c := codec.JSONRPC.(interface {
+		codec.Enveloper
+		Split([]byte) ([][]byte, error)
+	})
+	for _, s := range []string{
+		`{"jsonrpc":"2.0","id":"a","method":"sum","params":[1]}`, `{"jsonrpc":"2.0","id":-1.5e3,"result":null}`, `[{"jsonrpc":"2.0"},[],1]`,
+		`{"jsonrpc":"2.0","method":"$/progress","params":{"token":"t","value":{}}}`, `{"jsonrpc":"2.0","method":"$/cancelRequest","params":{"id":7}}`,
+		`{"jsonrpc":"2.0","id":1,"error":{"code":-32000,"message":"m","data":{"code":"c","details":[],"retry_ms":1}}}`, `[`, `{"jsonrpc":"2.0","id":null,"method":"\u0024"}`,
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, p []byte) {
+		if !utf8.Valid(p) {
+			return
+		}
+		parts, err := c.Split(p)
+		if err == nil && parts == nil {
+			parts = [][]byte{p}
+		}
+		for _, part := range parts {
+			var e codec.Envelope
+			if c.ScanEnvelope(part, &e) == nil {
+				again(t, c, &e)
+			}
+		}
+	})
+}
+
+func again(t *testing.T, c codec.Enveloper, e *codec.Envelope) {
+	var v any
+	if e.Data != nil {
+		v = json.RawMessage(e.Data)
+	}
+	b, err := c.AppendEnvelope(nil, e, v)
+	if err != nil {
+		t.Fatalf("%s: %v", dump(t, e), err)
+	}
+	var back codec.Envelope
+	if err := c.ScanEnvelope(b, &back); err != nil {
+		t.Fatalf("%s: %v", b, err)
+	}
+	was := *e
+	if was.Data == nil && was.Type == nil && was.Error == nil { // a result or an item there always is
+		was.Data = []byte("null")
+	}
+	if was.Error != nil || back.Error != nil { // their numbers have names of their own
+		was.Error, back.Error = nil, nil
+	}
+	was.Data, back.Data = compact(was.Data), compact(back.Data)
+	if dump(t, back) != dump(t, was) {
+		t.Fatalf("%s\n came back as %s", dump(t, was), dump(t, back))
+	}
+}
+
+func compact(p []byte) []byte {
+	var b bytes.Buffer
+	if p == nil || json.Compact(&b, p) != nil {
+		return p
+	}
+	return b.Bytes()
+}

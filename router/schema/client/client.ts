@@ -400,7 +400,9 @@ export class Room {
       }
       this.#members.set(member.id, member);
     }
-    this.#presence.each((f) => this.#link.call(() => f(this.members, change)));
+    if (change.joined.length + change.left.length > 0) {
+      this.#presence.each((f) => this.#link.call(() => f(this.members, change)));
+    }
   }
 
   /** Sends what is not sent yet, in order. */

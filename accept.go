@@ -217,7 +217,7 @@ func (a *acceptance) connect(nc net.Conn, r *http.Request, protocol string, rw *
 	if rw != nil {
 		cfg.Early, _ = rw.Peek(rw.Reader.Buffered())
 	}
-	c := conn.New(conn.NetTransport(nc), *cfg)
+	c := conn.NewFrom(conn.NetTransport(nc), cfg)
 	*cfg = conn.Config{}
 	configs.Put(cfg)
 	if rw != nil { // their 8 KiB would live as long as the handler does

@@ -67,7 +67,8 @@ func Refuse(status int, text string) error { return &refusedError{status, text} 
 // Events when Open has returned.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s := &session{record: upgrade.From(r.Context())}
-	s.acceptance = acceptance{opts: &h.Options, keeper: &h.keeper, group: &h.live, serve: h.Serve != nil, events: h.Events != nil}
+	s.opts, s.keeper, s.group = &h.Options, &h.keeper, &h.live
+	s.serve, s.events = h.Serve != nil, h.Events != nil
 	if err := h.misuse(); err != nil {
 		_ = s.broken(w, r, err)
 		return
@@ -165,16 +166,16 @@ func (s *session) recovered(err *error) {
 // finish closes the connection as the handler's error asks for.
 func (s *session) finish(err error) {
 	code, reason := StatusNormal, ""
-	var status *statusError
-	var panicked *panicked
 	ended := s.c.Context().Err() != nil
+	status, chosen := errors.AsType[*statusError](err)
+	panicked, isPanic := errors.AsType[*panicked](err)
 	switch {
 	case err == nil:
-	case errors.As(err, &panicked):
+	case isPanic:
 		code = StatusInternalError
 		s.opts.logger().ErrorContext(s.c.Context(), "ws: handler panicked", "panic", panicked.value, "stack", string(panicked.stack))
 	case ended:
-	case errors.As(err, &status):
+	case chosen:
 		code, reason = status.code, status.reason
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		code = StatusGoingAway

@@ -3,6 +3,7 @@ package ws
 import (
 	"errors"
 	"maps"
+	"net"
 	"strconv"
 	"time"
 
@@ -74,15 +75,31 @@ type totals struct {
 	opened, refused int64
 	in, out         Traffic
 	closed          map[string]int64
-	last            [16]Closing
+	last            [16]closing
 	count           int // ever put into last
+}
+
+// closing is a Closing whose address is put into words when somebody asks.
+type closing struct {
+	time   time.Time
+	remote net.Addr // may be nil
+	age    time.Duration
+	cause  error
+}
+
+func (e closing) public() Closing {
+	c := Closing{Time: e.time, Age: e.age, Cause: e.cause}
+	if e.remote != nil {
+		c.Remote = e.remote.String()
+	}
+	return c
 }
 
 func (t *totals) stats() Stats {
 	s := Stats{Opened: t.opened, Refused: t.refused, In: t.in, Out: t.out, Closed: make(map[string]int64, len(t.closed))}
 	maps.Copy(s.Closed, t.closed)
 	for i := range min(t.count, len(t.last)) {
-		s.Last = append(s.Last, t.last[(t.count-1-i)%len(t.last)])
+		s.Last = append(s.Last, t.last[(t.count-1-i)%len(t.last)].public())
 	}
 	return s
 }
@@ -95,11 +112,7 @@ func (t *totals) ended(c *Conn, opened int64, cause error) {
 		t.closed = make(map[string]int64)
 	}
 	t.closed[CauseLabel(cause)]++
-	end := Closing{Time: now, Age: now.Sub(time.Unix(0, opened)), Cause: cause}
-	if a := c.RemoteAddr(); a != nil {
-		end.Remote = a.String()
-	}
-	t.last[t.count%len(t.last)] = end
+	t.last[t.count%len(t.last)] = closing{now, c.RemoteAddr(), now.Sub(time.Unix(0, opened)), cause}
 	t.count++
 }
 
@@ -131,17 +144,19 @@ var causes = []struct {
 // the protocol; the name of the error for one of package conn's, such as
 // "idle" or "shutdown"; and "other".
 func CauseLabel(cause error) string {
+	closed, isClose := errors.AsType[*CloseError](cause)
+	if isClose && closed.Err == nil { // as most connections end
+		return closeLabel(closed.Code)
+	}
 	for _, c := range causes {
 		if errors.Is(cause, c.err) {
 			return c.label
 		}
 	}
-	var closed *CloseError
-	var protocol *ProtocolError
-	switch {
-	case errors.As(cause, &closed):
+	if isClose {
 		return closeLabel(closed.Code)
-	case errors.As(cause, &protocol):
+	}
+	if _, ok := errors.AsType[*ProtocolError](cause); ok {
 		return "protocol"
 	}
 	return "other"
@@ -149,6 +164,10 @@ func CauseLabel(cause error) string {
 
 func closeLabel(code StatusCode) string {
 	switch {
+	case code == StatusNormal:
+		return "close_1000"
+	case code == StatusGoingAway:
+		return "close_1001"
 	case code >= 1000 && code < 1016 || code == statusUnauthorized:
 		return "close_" + strconv.Itoa(int(code))
 	case code >= 3000 && code < 5000:

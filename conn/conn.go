@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/tidewire/ws/codec"
-	"github.com/tidewire/ws/internal/wire"
 )
 
 // Config describes a connection to New. The zero value is a server's end with
@@ -145,6 +144,8 @@ type settings struct {
 	ping, pong, idle, whole, stall time.Duration // what watch watches
 }
 
+func (s settings) clone() *settings { return &s }
+
 func (cfg *Config) settings() settings {
 	return settings{
 		queue:        limit(cfg.WriteQueue, defaultWriteQueue),
@@ -165,35 +166,35 @@ func (cfg *Config) settings() settings {
 
 // New makes a connection of a stream on which the handshake is done. The
 // connection owns t from then on.
-func New(t Transport, cfg Config) *Conn {
-	c := new(Conn)
-	c.init(t, &cfg)
+func New(t Transport, cfg Config) *Conn { return NewFrom(t, &cfg) }
+
+// NewFrom is New for those who have a goroutine for each connection and little
+// stack to spare: cfg is large. It is not kept.
+func NewFrom(t Transport, cfg *Config) *Conn {
+	c := &Conn{t: t}
+	c.socket = c.raw.init(c)
+	c.init(cfg)
 	c.start(cfg.Parent)
 	return c
 }
 
-func (c *Conn) init(t Transport, cfg *Config) {
-	c.t, c.client, c.poison = t, cfg.Client, cfg.Poison
+func (c *Conn) init(cfg *Config) {
+	c.client, c.poison = cfg.Client, cfg.Poison
 	c.subprotocol, c.codec = cfg.Subprotocol, cfg.Codec
 	c.local, c.remote = cfg.LocalAddr, cfg.RemoteAddr
 	if c.codec == nil {
 		c.codec = codec.JSON
 	}
-	cut, ok := t.(interface{ writesCut() bool })
+	cut, ok := c.t.(interface{ writesCut() bool })
 	c.writesCut = !ok || cut.writesCut()
-	c.socket = c.raw.init(c)
 	if c.watch.keeper = cfg.Keeper; c.watch.keeper == nil {
 		c.watch.keeper = new(Keeper)
 	}
-	set := cfg.settings()
-	c.settings = c.watch.keeper.share(&set)
+	c.settings = c.watch.keeper.share(cfg)
 	c.readLimit.Store(limit(cfg.ReadLimit, defaultReadLimit))
 	c.deflate = newCompression(cfg)
-	c.in.parser = wire.Parser{
-		Server:    !cfg.Client,
-		Deflate:   c.deflate != nil,
-		Fragments: int32(c.fragments),
-	}
+	c.in.parser.Server, c.in.parser.Deflate = !cfg.Client, c.deflate != nil
+	c.in.parser.Fragments = int32(c.fragments)
 	c.in.feed(cfg.Early)
 	if c.limited {
 		c.meter().ration = &ration{epoch: time.Now()}

@@ -61,7 +61,9 @@ type closedBy struct{ cause error }
 
 func (e *closedBy) Error() string { return "ws: connection closed: " + e.cause.Error() }
 
-func (e *closedBy) Unwrap() []error { return []error{net.ErrClosed, e.cause} }
+func (e *closedBy) Is(target error) bool { return target == net.ErrClosed }
+
+func (e *closedBy) Unwrap() error { return e.cause }
 
 // ProtocolError is the peer breaking RFC 6455 or RFC 7692. It names the rule
 // with its section, matches net.ErrClosed with errors.Is, and the peer has been
@@ -108,13 +110,12 @@ func (e *CloseError) Error() string {
 	return b.String()
 }
 
-// Unwrap says that the connection is closed, and why if no close frame did.
-func (e *CloseError) Unwrap() []error {
-	if e.Err != nil {
-		return []error{net.ErrClosed, e.Err}
-	}
-	return []error{net.ErrClosed}
-}
+// Is says that the connection is closed. (A list from Unwrap would be made anew
+// for every question, and each connection's end is asked about several times.)
+func (e *CloseError) Is(target error) bool { return target == net.ErrClosed }
+
+// Unwrap returns Err.
+func (e *CloseError) Unwrap() error { return e.Err }
 
 // opError is a call that did not come through while the connection goes on.
 type opError struct {

@@ -311,6 +311,12 @@ func (c *Conn) transmit(ctx context.Context, head, body []byte) (n int, err erro
 			return n, err
 		}
 	}
+	return c.transmitWaiting(ctx, head, body, n)
+}
+
+// transmitWaiting is transmit where n bytes have been written, and more can't be
+// without waiting.
+func (c *Conn) transmitWaiting(ctx context.Context, head, body []byte, n int) (int, error) {
 	cut, err := c.beginWrite(ctx)
 	if err != nil {
 		return n, err

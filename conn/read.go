@@ -435,24 +435,28 @@ func (c *Conn) readFailed(ctx context.Context, err error) error {
 // Between steps nobody holds the connection's read side: the loop's body may
 // call any method, Read included.
 func (c *Conn) Messages(ctx context.Context) iter.Seq2[Message, error] {
-	return func(yield func(Message, error) bool) {
-		var s step
-		for {
-			err := c.step(ctx, &s)
-			if err != nil {
-				if !cleanEnd(err) {
-					yield(Message{}, err)
-				}
-				return
+	// So short that the compiler puts it, and with it the loop's body, into the
+	// caller: else what the body uses of the caller's would move to the heap.
+	return func(yield func(Message, error) bool) { c.each(ctx, yield) }
+}
+
+func (c *Conn) each(ctx context.Context, yield func(Message, error) bool) {
+	var s step
+	for {
+		err := c.step(ctx, &s)
+		if err != nil {
+			if !cleanEnd(err) {
+				yield(Message{}, err)
 			}
-			if !yield(s.m, nil) {
-				break
-			}
+			return
 		}
-		if c.reading.tryAcquire() {
-			c.endStep(&s)
-			c.unlockReads()
+		if !yield(s.m, nil) {
+			break
 		}
+	}
+	if c.reading.tryAcquire() {
+		c.endStep(&s)
+		c.unlockReads()
 	}
 }
 
@@ -527,8 +531,7 @@ func (c *Conn) readStep(ctx context.Context, s *step) error {
 
 // cleanEnd reports whether err is a connection that ended as planned.
 func cleanEnd(err error) bool {
-	var ce *CloseError
-	if errors.As(err, &ce) {
+	if ce, ok := errors.AsType[*CloseError](err); ok {
 		switch {
 		case ce.Code == StatusNormal, ce.Code == StatusGoingAway, ce.Code == StatusNoStatus:
 			return true

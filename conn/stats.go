@@ -28,11 +28,12 @@ func (c *Conn) Stats() Stats {
 		c.publish()
 		c.reading.release()
 	}
-	m := c.meter()
 	s := Stats{Silence: c.watch.silence(), RTT: time.Duration(c.watch.rtt.Load()) * time.Microsecond}
-	s.In = Traffic{Messages: m.messages.Load(), Bytes: m.bytes.Load()}
 	c.out.mu.Lock()
-	s.Out = m.out
+	if m := c.metered.Load(); m != nil {
+		s.In = Traffic{Messages: m.messages.Load(), Bytes: m.bytes.Load()}
+		s.Out = m.out
+	}
 	if !c.out.gone {
 		s.Queued = c.out.accepted - c.out.written
 	}

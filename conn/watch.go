@@ -170,14 +170,14 @@ type Keeper struct {
 	last   *settings     // that a connection had
 }
 
-// share returns s, or what an earlier connection had if that is the same: all
-// connections of a handler need only one.
-func (k *Keeper) share(s *settings) *settings {
+// share returns cfg's settings: those that an earlier connection had if they are
+// the same, for all connections of a handler need only one.
+func (k *Keeper) share(cfg *Config) *settings {
+	s := cfg.settings()
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.last == nil || *k.last != *s {
-		shared := *s
-		k.last = &shared
+	if k.last == nil || *k.last != s {
+		k.last = s.clone()
 	}
 	return k.last
 }

@@ -68,11 +68,18 @@ func (a *acceptance) accept(w http.ResponseWriter, r *http.Request) (*Conn, erro
 		return nil, err
 	}
 	c := a.connect(nc, r, agreed.Protocol, rw)
+	opened := false
+	defer func() { // a hook may panic: net/http forgets a connection that was taken over
+		if !opened {
+			_ = c.CloseNow()
+			a.leave(c)
+		}
+	}()
 	if !a.join(c, rec, agreed) {
-		_ = c.CloseNow()
 		return nil, errors.New("ws: accept: the request has been upgraded already")
 	}
 	a.observeOpened(c, r)
+	opened = true
 	return c, nil
 }
 
@@ -233,7 +240,6 @@ func (a *acceptance) join(c *Conn, rec *upgrade.Record, agreed handshake.Respons
 	opened := upgrade.Opening{Subprotocol: agreed.Protocol, Extensions: agreed.Extensions}
 	ok := rec.Open(opened, func() { c.CloseCause(statusUnauthorized, "credential expired", conn.ErrExpired) })
 	if !ok {
-		a.leave(c)
 		return false
 	}
 	if d := a.opts.MaxLifetime; d > 0 {

@@ -21,9 +21,9 @@ import (
 // which runs inside ServeHTTP before the first message. The context that it
 // returns is the base of every Message's, and should be context.Background()
 // with the values that are needed: the request's own values may belong to
-// another request once ServeHTTP has returned. Without Open the base has the
-// record that middleware keeps, so that Principal and Renew work, and nothing
-// else. And
+// another request once ServeHTTP has returned. (nil is context.Background().)
+// Without Open the base has the record that middleware keeps, so that Principal
+// and Renew work, and nothing else. And
 //
 //	Closed(c *Conn, cause error)
 //
@@ -68,6 +68,9 @@ func (s *session) startEvents(r *http.Request, h EventHandler, engine *conn.Engi
 			s.end()
 			return
 		}
+	}
+	if base == nil {
+		base = context.Background()
 	}
 	if base.Done() != nil {
 		stop := context.AfterFunc(base, func() { s.c.CloseCause(StatusGoingAway, "", context.Cause(base)) })

@@ -3,6 +3,7 @@ package ws
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -20,11 +21,13 @@ func (d *dialing) connect(ctx context.Context) (net.Conn, error) {
 		return nil, fmt.Errorf("choosing the proxy: %w", err)
 	}
 	if via == nil && isSecure(d.url) && d.opts.NetDialTLSContext != nil {
-		return d.opts.NetDialTLSContext(ctx, "tcp", addr)
+		return dialled(d.opts.NetDialTLSContext(ctx, "tcp", addr))
 	}
-	dial := d.opts.NetDialContext
-	if dial == nil {
-		dial = new(net.Dialer).DialContext
+	dial := new(net.Dialer).DialContext
+	if hook := d.opts.NetDialContext; hook != nil {
+		dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			return dialled(hook(ctx, network, addr))
+		}
 	}
 	var nc net.Conn
 	if via != nil {
@@ -36,6 +39,14 @@ func (d *dialing) connect(ctx context.Context) (net.Conn, error) {
 		return nc, err
 	}
 	return d.secure(ctx, nc)
+}
+
+// dialled makes an error of nothing at all, which a function of the caller's has returned.
+func dialled(nc net.Conn, err error) (net.Conn, error) {
+	if nc == nil && err == nil {
+		err = errors.New("the dial function has returned neither a connection nor an error")
+	}
+	return nc, err
 }
 
 // proxy returns the proxy to go through, nil for none.

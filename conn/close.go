@@ -111,9 +111,12 @@ func (c *Conn) refuse(code StatusCode, cause error) error {
 // CloseCause ends the connection at once because of cause: its context ends with
 // it, and every call returns it. The peer is told code and reason, in the
 // background and without waiting for its answer; code 0 tells it nothing.
-// A code that may not be sent becomes 1011. A connection that is over already
-// stays as it is. It never blocks.
+// A code that may not be sent becomes 1011, and without a cause it is CloseNow's. A
+// connection that is over already stays as it is. It never blocks.
 func (c *Conn) CloseCause(code StatusCode, reason string, cause error) {
+	if cause == nil {
+		cause = errClosedNow
+	}
 	if code == 0 {
 		c.fail(cause)
 		return

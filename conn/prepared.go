@@ -2,6 +2,7 @@ package conn
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/tidewire/ws/internal/pool"
@@ -84,6 +85,10 @@ func (c *Conn) sentStandalone(p *Prepared) {
 // than 64 KiB, in one piece. Errors are as Write's; where ctx ended before any
 // of it was on the wire, none of that piece was sent.
 func (c *Conn) WritePrepared(ctx context.Context, ps ...*Prepared) error {
+	needs(ctx)
+	if slices.Contains(ps, nil) {
+		return errNilPrepared
+	}
 	for len(ps) > 0 {
 		k, n := 0, 0
 		for k < len(ps) && n+ps[k].size(c) <= pool.Large {
@@ -134,11 +139,17 @@ func (c *Conn) direct() bool {
 	return !c.client && !c.out.busy && len(c.out.buf) == 0 && !c.deferrable()
 }
 
+// errNilPrepared is for those who have not looked at NewPrepared's error.
+var errNilPrepared = errors.New("ws: write: a prepared message is nil")
+
 // TryWrite sends messages without ever blocking: it accepts the first n whole,
 // as many as the connection's queue (Config.WriteQueue) takes, and leaves the
 // others. OnWritable tells when more may be accepted. err is not nil only if
-// the connection has ended or is closing.
+// the connection has ended or is closing, or if one of ps is nil.
 func (c *Conn) TryWrite(ps ...*Prepared) (n int, err error) {
+	if slices.Contains(ps, nil) {
+		return 0, errNilPrepared
+	}
 	o := &c.out
 	o.mu.Lock()
 	if err := o.refused(); err != nil {
@@ -203,6 +214,9 @@ func (c *Conn) tryDirect(head, frame []byte) {
 // OnWritable has f called once, on a goroutine of its own, when TryWrite may
 // accept a message again that it has left, or when the connection has ended.
 func (c *Conn) OnWritable(f func()) {
+	if f == nil {
+		panic("ws: OnWritable: nil function")
+	}
 	o := &c.out
 	o.mu.Lock()
 	defer o.mu.Unlock()

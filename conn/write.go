@@ -36,6 +36,7 @@ func (c *Conn) Write(ctx context.Context, t MessageType, p []byte) error {
 
 // WriteMessage is Write with the message's options.
 func (c *Conn) WriteMessage(ctx context.Context, m Message) error {
+	needs(ctx)
 	if err := m.Type.check(); err != nil {
 		return err
 	}
@@ -55,6 +56,14 @@ func (c *Conn) WriteMessage(ctx context.Context, m Message) error {
 	}
 	c.countOut(m.Type, len(m.Data))
 	return c.commit(ctx, n)
+}
+
+// needs panics without a context, before a lock is held that a recovered panic
+// would leave behind.
+func needs(ctx context.Context) {
+	if ctx == nil {
+		panic("ws: nil context")
+	}
 }
 
 // appendCompressed appends a whole message, compressed, and returns its length.

@@ -17,6 +17,7 @@ import (
 // A message that is begun can only be completed or take the connection with
 // it: if ctx ends before Close, the connection ends with ErrWriteCut.
 func (c *Conn) Writer(ctx context.Context, t MessageType) (io.WriteCloser, error) {
+	needs(ctx)
 	if err := t.check(); err != nil {
 		return nil, err
 	}

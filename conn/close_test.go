@@ -420,7 +420,8 @@ func TestWriteWhileClosing(t *testing.T) {
 		prepared, _ := conn.NewPrepared(conn.Message{Type: conn.Text})
 		_, errTry := c.TryWrite(prepared)
 		_, errWriter := c.Writer(t.Context(), conn.Text)
-		for _, err := range []error{c.Write(t.Context(), conn.Text, nil), c.Write(t.Context(), conn.Text, payload(300_000)), errTry, errWriter} {
+		errPing := c.Ping(t.Context())
+		for _, err := range []error{c.Write(t.Context(), conn.Text, nil), c.Write(t.Context(), conn.Text, payload(300_000)), errTry, errWriter, errPing} {
 			if want := "ws: connection closed: the close frame has been sent"; !errors.Is(err, net.ErrClosed) || err.Error() != want {
 				t.Error(err)
 			}

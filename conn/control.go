@@ -19,7 +19,7 @@ func (c *Conn) control(ev wire.Event) error {
 		return c.refuse(StatusPolicyViolation, ErrControlFlood)
 	}
 	if ev.Opcode == wire.Ping {
-		c.sendControl(wire.Pong, ev.Data)
+		_ = c.sendControl(wire.Pong, ev.Data)
 	} else if len(ev.Data) == 0 {
 		c.ponged()
 	} else {
@@ -48,13 +48,13 @@ func (c *Conn) flooded() bool {
 // sendControl sends a ping or pong without blocking, ahead of messages that
 // wait. Pongs that pile up behind a peer that doesn't read are dropped for
 // newer ones, which RFC 6455 5.5.3 allows; of pings the last one is kept, whose
-// pong answers all.
-func (c *Conn) sendControl(op wire.Opcode, p []byte) {
+// pong answers all. An error says that nothing can be sent any more.
+func (c *Conn) sendControl(op wire.Opcode, p []byte) error {
 	o := &c.out
 	o.mu.Lock()
-	if o.refused() != nil {
+	if err := o.refused(); err != nil {
 		o.mu.Unlock()
-		return
+		return err
 	}
 	if len(o.ctl) > maxControls {
 		o.accepted -= int64(len(o.ctl))
@@ -67,9 +67,10 @@ func (c *Conn) sendControl(op wire.Opcode, p []byte) {
 	if !o.busy && c.deferrable() {
 		c.armDeferred()
 		o.mu.Unlock()
-		return
+		return nil
 	}
 	c.kick()
+	return nil
 }
 
 func (c *Conn) appendControl(op wire.Opcode, p []byte) {
@@ -96,7 +97,9 @@ func (c *Conn) Ping(ctx context.Context) error {
 	id, pong := pings.expect()
 	defer pings.forget(id)
 	sent := time.Now()
-	c.sendControl(wire.Ping, pingPayload(id))
+	if err := c.sendControl(wire.Ping, pingPayload(id)); err != nil {
+		return err
+	}
 	select {
 	case <-pong:
 		c.roundTrip(time.Since(sent))

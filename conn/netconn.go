@@ -73,10 +73,10 @@ func (n *netConn) Write(p []byte) (int, error) {
 	err := n.c.Write(n.writes.context(), n.t, p)
 	var begun *partlyWritten
 	if err != nil && !errors.As(err, &begun) {
-		return 0, netError(err)
+		return 0, deadlineError(err)
 	}
 	if begun != nil { // the rest is on its way: who sent it again would send it twice
-		return len(p), netError(err)
+		return len(p), deadlineError(err)
 	}
 	return len(p), nil
 }
@@ -103,14 +103,19 @@ func (n *netConn) SetWriteDeadline(t time.Time) error {
 	return nil
 }
 
-// netError says what net.Conn's users expect.
+// netError says of a read what net.Conn's users expect.
 func netError(err error) error {
 	var ce *CloseError
-	var call *opError
-	switch {
-	case errors.As(err, &ce) && (ce.Code == StatusNormal || ce.Code == StatusGoingAway) && !ce.SentFirst:
+	if errors.As(err, &ce) && (ce.Code == StatusNormal || ce.Code == StatusGoingAway) && !ce.SentFirst {
 		return io.EOF
-	case errors.As(err, &call): // only a deadline gives up a call
+	}
+	return deadlineError(err)
+}
+
+// deadlineError is err, unless the call was given up, which only a deadline does.
+func deadlineError(err error) error {
+	var call *opError
+	if errors.As(err, &call) {
 		return os.ErrDeadlineExceeded
 	}
 	return err

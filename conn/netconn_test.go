@@ -84,6 +84,9 @@ func TestNetConnEnds(t *testing.T) {
 		if string(got) != "last" || !errors.Is(err, want) || (err == nil) != (want == nil) {
 			t.Errorf("%d: %q, %v", code, got, err)
 		}
+		if _, err := n.Write([]byte("late")); err == io.EOF || !errors.Is(err, net.ErrClosed) {
+			t.Errorf("%d: Write: %v", code, err)
+		}
 	}
 	c, p := mode{stream: overMemory}.raw(t, conn.Config{})
 	p.nc.Close()

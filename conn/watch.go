@@ -109,7 +109,7 @@ func (c *Conn) check(now time.Duration) {
 		c.refuse(StatusPolicyViolation, ErrMessageTimeout)
 	case c.ping > 0 && pinged == 0 && silence >= c.ping:
 		w.pinged.Store(int64(w.keeper.clock()))
-		c.sendControl(wire.Ping, nil)
+		_ = c.sendControl(wire.Ping, nil)
 	}
 }
 

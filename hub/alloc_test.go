@@ -6,7 +6,9 @@ import (
 	"context"
 	"io"
 	"net"
+	"runtime"
 	"testing"
+	"time"
 
 	"github.com/tidewire/ws"
 	"github.com/tidewire/ws/conn"
@@ -54,6 +56,40 @@ func TestPublishAllocs(t *testing.T) {
 		m := text("hello")
 		got := testing.AllocsPerRun(100, func() { h.Publish(ctx, "red", m) })
 		if got > 12 {
+			t.Errorf("%v allocations for %d members", got, n)
+		}
+		t.Logf("%v allocations for %d members", got, n)
+	}
+}
+
+// What arrives from another node is taken apart and framed once for all members.
+func TestArrivalAllocs(t *testing.T) {
+	ctx := context.Background()
+	for _, n := range []int{1, 100} {
+		net := hub.NewMemory()
+		var hubs []*hub.Hub
+		for range 2 {
+			h := hub.New(&hub.Options{Broker: net.Connect(), Heartbeat: time.Hour})
+			if err := h.Start(ctx); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = h.Close(ctx) })
+			hubs = append(hubs, h)
+		}
+		for _, c := range sinks(t, n) {
+			if _, err := hubs[1].Join(ctx, c, "red", nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		m := text("hello")
+		got := testing.AllocsPerRun(100, func() {
+			goal := hubs[1].Stats().Sent + uint64(n)
+			hubs[0].Publish(ctx, "red", m)
+			for hubs[1].Stats().Sent < goal {
+				runtime.Gosched()
+			}
+		})
+		if got > 30 {
 			t.Errorf("%v allocations for %d members", got, n)
 		}
 		t.Logf("%v allocations for %d members", got, n)

@@ -22,10 +22,11 @@ import (
 type troubled struct {
 	hub.Broker
 	hub.History
-	cutOff  atomic.Bool  // nothing comes in or goes out
-	drop    atomic.Int64 // so many deliveries of a history get lost
-	failing atomic.Int64 // so many reads of a history fail
-	lost    func([]string)
+	cutOff    atomic.Bool  // nothing comes in or goes out
+	drop      atomic.Int64 // so many deliveries of a history get lost
+	failing   atomic.Int64 // so many reads of a history fail
+	meanwhile func()       // happens before they do; nil: nothing
+	lost      func([]string)
 
 	mu         sync.Mutex
 	subscribed map[string]int // topics; guarded by mu
@@ -77,6 +78,9 @@ func (b *troubled) Publish(ctx context.Context, t hub.Topic, id string, data []b
 
 func (b *troubled) history(ctx context.Context, t hub.Topic, since hub.Position, limit int) ([]hub.Delivery, hub.Position, error) {
 	if b.cutOff.Load() || b.failing.Add(-1) >= 0 {
+		if b.meanwhile != nil {
+			b.meanwhile()
+		}
 		return nil, hub.Position{}, errors.New("no history at the moment")
 	}
 	return b.History.History(ctx, t, since, limit)
@@ -188,6 +192,37 @@ func TestHolesAreFilled(t *testing.T) {
 		if s := one.Stats(); s.Gaps != 0 {
 			t.Errorf("%+v", s)
 		}
+	})
+}
+
+// Who can't be told what they have missed is told nothing: what has been published
+// since would hide it.
+func TestFailedResume(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := hub.NewMemory()
+		one, troubled := cluster(t, net)
+		two, _ := cluster(t, net)
+		join(t, one, "kept", connect(t, setup{}))
+		since := sayTested(t, two, "kept", 1)
+		sayTested(t, two, "kept", 2)
+		troubled.meanwhile = func() {
+			sayTested(t, two, "kept", 3)
+			synctest.Wait()
+		}
+		troubled.failing.Store(1)
+		p := connect(t, setup{})
+		resume := func() error {
+			_, err := one.Join(t.Context(), p.Conn, "kept", &hub.JoinOptions{Since: since})
+			return err
+		}
+		if err := resume(); err == nil || len(one.Rooms(p.Conn)) > 0 {
+			t.Errorf("error %v, and the connection is in %q", err, one.Rooms(p.Conn))
+		}
+		if err := resume(); err != nil {
+			t.Fatal(err)
+		}
+		sayTested(t, two, "kept", 4)
+		p.hears("tested2", "tested3", "tested4")
 	})
 }
 

@@ -238,15 +238,18 @@ func (h *Hub) Rooms(c *ws.Conn) []string {
 }
 
 // catchUpSeat sends a new member what it has missed, up to a position, and then
-// what has been published meanwhile.
+// what has been published meanwhile. After an error it must not: the member would
+// take it for what comes next. Then the seat has to be given up.
 func (r *room) catchUpSeat(ctx context.Context, s *seat, o *JoinOptions, joined Joined) (Joined, error) {
-	err := r.replay(ctx, s, o, &joined)
+	if err := r.replay(ctx, s, o, &joined); err != nil {
+		return joined, err
+	}
 	var live *parcel
-	if o.announce && err == nil {
+	if o.announce {
 		live = s.wentLive(joined)
 	}
 	s.m.goLive(s, live)
-	return joined, err
+	return joined, nil
 }
 
 func (r *room) replay(ctx context.Context, s *seat, o *JoinOptions, joined *Joined) (err error) {

@@ -23,7 +23,7 @@
 //	WritePrepared, TryWrite, OnWritable    send one message to many connections
 //	Flush, Ping                            wait for the kernel, for the peer
 //	Close, CloseNow, CloseRead             end the connection
-//	Context                                ends with it, and says why
+//	Context, OnClosed                      end with it, and say why
 //	NetConn                                the connection as a byte stream
 //	Stats                                  messages and bytes each way, the last round trip
 //	Subprotocol, LocalAddr, RemoteAddr, Codec, SetReadLimit

@@ -54,8 +54,17 @@ func (c *Conn) conclude(cause error) {
 		o.timer.Stop()
 	}
 	o.changed()
+	fs := o.onClosed
+	o.onClosed = nil
 	o.mu.Unlock()
 	c.cancel(cause)
+	if len(fs) > 0 {
+		go func() {
+			for _, f := range fs {
+				f()
+			}
+		}()
+	}
 	c.observer.observeClosed(c, cause)
 	if a := c.attached.Load(); a != nil {
 		a.wake() // nobody is reading who would notice

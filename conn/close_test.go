@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/tidewire/ws/conn"
+	"github.com/tidewire/ws/wstest"
 )
 
 // closeError returns the *CloseError in err.
@@ -754,4 +756,36 @@ func TestCloseStuckPeer(t *testing.T) {
 			})
 		}
 	}
+}
+
+// OnClosed calls everything once, in order, when the cause is known; also what comes too late.
+func TestOnClosed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, _ := wstest.Pipe()
+		c := conn.New(conn.NetTransport(a), conn.Config{})
+		var called []string
+		add := func(name string) {
+			c.OnClosed(func() {
+				if c.Context().Err() == nil || context.Cause(c.Context()) == nil {
+					t.Errorf("%s: the connection isn't over", name)
+				}
+				called = append(called, name)
+			})
+		}
+		add("first")
+		add("second")
+		synctest.Wait()
+		if len(called) > 0 {
+			t.Fatalf("%q were called before the end", called)
+		}
+		_ = c.CloseNow()
+		synctest.Wait()
+		add("late")
+		synctest.Wait()
+		_ = c.CloseNow()
+		synctest.Wait()
+		if want := []string{"first", "second", "late"}; !slices.Equal(called, want) {
+			t.Errorf("%q were called, want %q", called, want)
+		}
+	})
 }

@@ -223,6 +223,24 @@ func (c *Conn) start(parent context.Context) {
 // except that they wrap the parent's so that it matches net.ErrClosed.
 func (c *Conn) Context() context.Context { return c.ctx }
 
+// OnClosed has f called once, on a goroutine of its own, when the connection is
+// over and its context has ended, for a fraction of what context.AfterFunc takes.
+func (c *Conn) OnClosed(f func()) {
+	o := &c.out
+	o.mu.Lock()
+	over := o.err != nil
+	if !over {
+		o.onClosed = append(o.onClosed, f)
+	}
+	o.mu.Unlock()
+	if over {
+		go func() {
+			<-c.ctx.Done()
+			f()
+		}()
+	}
+}
+
 // Subprotocol is what the handshake settled on, or "".
 func (c *Conn) Subprotocol() string { return c.subprotocol }
 

@@ -65,6 +65,7 @@ type outbound struct {
 	writable []func()      // called by changed when a message would be accepted
 	timer    *time.Timer   // sends what is deferred; made when first needed
 	armed    bool          // timer is running
+	onClosed []func()      // called when the connection is over
 
 	// Not guarded.
 

@@ -19,15 +19,14 @@ type lagging struct {
 }
 
 // lag is a member's place in the list.
-type lag struct {
-	prev, next *member
-	listed     bool
-}
+type lag struct{ prev, next *member }
+
+func (l *lagging) has(m *member) bool { return m.lag.prev != nil || l.first == m }
 
 func (l *lagging) add(m *member) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !m.lag.listed {
+	if !l.has(m) {
 		l.append(m)
 	}
 }
@@ -35,7 +34,7 @@ func (l *lagging) add(m *member) {
 func (l *lagging) remove(m *member) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if m.lag.listed {
+	if l.has(m) {
 		l.unlink(m)
 	}
 }
@@ -44,14 +43,14 @@ func (l *lagging) remove(m *member) {
 func (l *lagging) advance(m *member) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if m.lag.listed {
+	if l.has(m) {
 		l.unlink(m)
 		l.append(m)
 	}
 }
 
 func (l *lagging) append(m *member) {
-	m.lag = lag{prev: l.last, listed: true}
+	m.lag = lag{prev: l.last}
 	if l.last != nil {
 		l.last.lag.next = m
 	} else {
@@ -99,7 +98,7 @@ func (h *Hub) shed() {
 func (m *member) shed() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.h.lagging.advance(m)
+	m.hub().lagging.advance(m)
 	if m.q == nil {
 		return
 	}
@@ -108,7 +107,7 @@ func (m *member) shed() {
 		if e.f == nil {
 			continue
 		}
-		m.h.stats.shed.Add(1)
+		m.hub().stats.shed.Add(1)
 		if code := e.s.policy.closes(); code != 0 {
 			m.closeSlow(code)
 			return
@@ -122,7 +121,7 @@ func (m *member) shed() {
 // closeSlow ends a connection that reads too slowly. mu is held.
 func (m *member) closeSlow(code ws.StatusCode) {
 	m.c.CloseCause(code, "messages are read too slowly", ErrSlow)
-	m.h.stats.closed.Add(1)
+	m.hub().stats.closed.Add(1)
 	m.clear()
 	m.ended = true
 }

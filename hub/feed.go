@@ -246,5 +246,5 @@ type gapData struct {
 
 // gapNotice tells a member of a gap; nil: its codec has no envelope.
 func (h *Hub) gapNotice(m *member, e *entry) *ws.Prepared {
-	return h.notice("$gap", e.s.r.name, Position{}, gapData{e.gap}).frame(m.codec).p
+	return h.notice("$gap", e.s.r.name, Position{}, gapData{e.gap}).frame(int(m.codec)).p
 }

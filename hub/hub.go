@@ -283,7 +283,7 @@ func (h *Hub) add(c *ws.Conn) (*member, error) {
 	if codec < 0 {
 		return nil, fmt.Errorf("hub: the connection's codec %s is not among Options.Codecs", c.Codec().Name())
 	}
-	m := &member{h: h, c: c, codec: codec, principal: h.opts.Principal(c.Context())}
+	m := &member{c: c, codec: int32(codec), principal: h.opts.Principal(c.Context())}
 	m.direct = seat{m: m, r: h.all, policy: DropOldest}
 	h.mu.Lock()
 	if known := h.members[c]; known != nil || h.state != running {
@@ -302,7 +302,7 @@ func (h *Hub) add(c *ws.Conn) (*member, error) {
 	h.all.mu.Lock()
 	h.all.add(&m.direct)
 	h.all.mu.Unlock()
-	context.AfterFunc(c.Context(), m.forget)
+	c.OnClosed(m.forget)
 	return m, nil
 }
 
@@ -332,7 +332,7 @@ func (h *Hub) codecOf(c *ws.Conn) int {
 
 // forget is called when the member's connection has ended.
 func (m *member) forget() {
-	h := m.h
+	h := m.hub()
 	m.mu.Lock()
 	m.ended = true
 	m.clear()

@@ -12,40 +12,51 @@ import (
 // connection takes is written by whoever publishes, and the rest waits in a
 // queue, which exists only while something does.
 type member struct {
-	h         *Hub
 	c         *ws.Conn
 	id        uint64 // unique on the node
 	principal string
-	codec     int // index in Hub.codecs
+	codec     int32 // index in Hub.codecs
 
-	direct seat // for what comes by no room; also its seat in Hub.all
-
-	mu sync.Mutex
-	// mu guards all below.
+	// mu guards all below but direct and lag.
 	ended  bool
+	mu     sync.Mutex
 	seats  []*seat
 	q      *queue // nil: nothing waits
 	placed uint64 // number of the next place in a queue, while there is none
 	drops  uint64
 
-	lag lag
+	direct seat // for what comes by no room; also its seat in Hub.all
+	lag    lag
 }
 
-// seat is a member in a room.
+// seat is a member in a room. There are as many as members times rooms: what few
+// of them need is elsewhere.
 type seat struct {
 	m      *member
 	r      *room
-	index  int // in r.seats; r.mu guards it
-	policy Policy
 	since  uint64  // messages of the history up to this offset are not for it
 	entry  *Member // in the room's presence; nil: none
+	index  int32   // in r.seats; r.mu guards it
+	policy Policy
 
 	// m.mu guards these.
 	left   bool
-	first  uint64            // no message of the room waits before this place
-	gapAt  uint64            // place of a note of a gap, plus 1
-	byKey  map[string]uint64 // places of waiting messages, with LatestWins
-	replay *replay           // nil: it takes part in what happens now
+	late   *lateness // nil: nothing of the room has had to wait lately
+	replay *replay   // nil: it takes part in what happens now
+}
+
+// lateness is what a seat knows of its places in the member's queue.
+type lateness struct {
+	first uint64            // no message of the room waits before this place
+	gapAt uint64            // place of a note of a gap, plus 1
+	byKey map[string]uint64 // places of waiting messages, with LatestWins
+}
+
+func (s *seat) lateness() *lateness {
+	if s.late == nil {
+		s.late = new(lateness)
+	}
+	return s.late
 }
 
 // replay is a seat that is still being told what it has missed.
@@ -54,6 +65,8 @@ type replay struct {
 	bytes int
 	lost  int // more than could be held
 }
+
+func (m *member) hub() *Hub { return m.direct.r.h }
 
 // send writes messages of s's room to the member, or queues them. It reports
 // whether the queue is full now. It never blocks.
@@ -64,7 +77,7 @@ func (m *member) send(s *seat, b *batch) (full bool) {
 	case s.left:
 		return false
 	case s.replay != nil:
-		s.replay.hold(b.parcels, m.h.opts.Queue)
+		s.replay.hold(b.parcels, m.hub().opts.Queue)
 		return false
 	}
 	sent := 0
@@ -75,7 +88,7 @@ func (m *member) send(s *seat, b *batch) (full bool) {
 		m.push(s, p)
 	}
 	m.attend()
-	return m.q != nil && m.q.bytes >= m.h.opts.Queue
+	return m.q != nil && m.q.bytes >= m.hub().opts.Queue
 }
 
 // tryAll has the connection take what it can, and returns how many of the
@@ -137,22 +150,25 @@ func (m *member) enqueue(s *seat, key string, f *frame) {
 	switch s.policy {
 	case LatestWins:
 		if key != "" {
-			if s.byKey == nil {
-				s.byKey = make(map[string]uint64)
+			l := s.lateness()
+			if l.byKey == nil {
+				l.byKey = make(map[string]uint64)
 			}
-			s.byKey[key] = n
+			l.byKey[key] = n
 		}
 	case DropNewest, Wait:
-		s.gapAt = 0 // the next gap is behind this one
+		if s.late != nil {
+			s.late.gapAt = 0 // the next gap is behind this one
+		}
 	}
 }
 
 // limit is how many bytes may wait for the member before s's policy has its say.
 func (m *member) limit(s *seat) int {
 	if s.policy == Wait {
-		return 2 * m.h.opts.Queue
+		return 2 * m.hub().opts.Queue
 	}
-	return m.h.opts.Queue
+	return m.hub().opts.Queue
 }
 
 // makeRoom applies s's policy to a full queue, and reports whether there may be
@@ -173,7 +189,7 @@ func (m *member) makeRoom(s *seat) bool {
 
 // note counts messages that are dropped behind all that waits. mu is held.
 func (m *member) note(s *seat, n int) {
-	m.h.stats.dropped.Add(uint64(n))
+	m.hub().stats.dropped.Add(uint64(n))
 	m.drops += uint64(n)
 	if !s.tellsGaps() {
 		return
@@ -182,13 +198,16 @@ func (m *member) note(s *seat, n int) {
 	if e := m.gapOf(s); e != nil {
 		e.gap += uint32(n)
 	} else {
-		s.gapAt = m.q.push(entry{s: s, gap: uint32(n)}) + 1
+		s.lateness().gapAt = m.q.push(entry{s: s, gap: uint32(n)}) + 1
 	}
 }
 
 // replace puts f where a message with its key waits, if one does.
 func (m *member) replace(s *seat, key string, f *frame) bool {
-	n, ok := s.byKey[key]
+	if s.late == nil {
+		return false
+	}
+	n, ok := s.late.byKey[key]
 	if !ok {
 		return false
 	}
@@ -196,16 +215,17 @@ func (m *member) replace(s *seat, key string, f *frame) bool {
 	m.gaveUp(e.f)
 	e.f = f
 	m.took(f)
-	m.h.stats.replaced.Add(1)
+	m.hub().stats.replaced.Add(1)
 	return true
 }
 
 // dropOldest drops the oldest waiting message of s's room.
 func (m *member) dropOldest(s *seat) bool {
-	for n := max(s.first, m.q.head); n != m.q.tail; n++ {
+	l := s.lateness()
+	for n := max(l.first, m.q.head); n != m.q.tail; n++ {
 		if e := m.q.at(n); e.s == s && e.f != nil {
 			m.drop(n)
-			s.first = n + 1
+			l.first = n + 1
 			m.q.trim()
 			return true
 		}
@@ -219,7 +239,7 @@ func (m *member) drop(n uint64) {
 	s := e.s
 	m.gaveUp(e.f)
 	m.forgetKey(*e)
-	m.h.stats.dropped.Add(1)
+	m.hub().stats.dropped.Add(1)
 	m.drops++
 	switch gap := m.gapOf(s); {
 	case !s.tellsGaps():
@@ -229,7 +249,7 @@ func (m *member) drop(n uint64) {
 		m.q.discard(n)
 	default:
 		*e = entry{s: s, gap: 1}
-		s.gapAt = n + 1
+		s.lateness().gapAt = n + 1
 	}
 }
 
@@ -256,28 +276,31 @@ func (m *member) dropWaiting(s *seat) {
 
 // gapOf returns the note of a gap that s's next drop belongs to; nil: none.
 func (m *member) gapOf(s *seat) *entry {
-	if s.gapAt <= m.q.head {
+	if s.late == nil || s.late.gapAt <= m.q.head {
 		return nil
 	}
-	if e := m.q.at(s.gapAt - 1); e.s == s && e.gap > 0 {
+	if e := m.q.at(s.late.gapAt - 1); e.s == s && e.gap > 0 {
 		return e
 	}
 	return nil
 }
 
 func (m *member) forgetKey(e entry) {
-	if e.key != "" {
-		delete(e.s.byKey, e.key)
+	if e.key != "" && e.s.late != nil {
+		delete(e.s.late.byKey, e.key)
 	}
 }
 
 // moved keeps what s knows of places in the queue right.
 func (s *seat) moved(from, to uint64, e entry) {
-	if s.gapAt == from+1 {
-		s.gapAt = to + 1
+	if s.late == nil {
+		return
 	}
-	if e.key != "" && s.byKey != nil {
-		s.byKey[e.key] = to
+	if s.late.gapAt == from+1 {
+		s.late.gapAt = to + 1
+	}
+	if e.key != "" && s.late.byKey != nil {
+		s.late.byKey[e.key] = to
 	}
 }
 
@@ -293,7 +316,7 @@ func (m *member) took(f *frame) {
 	if f.refs.Add(1) == 1 {
 		n += int64(f.size)
 	}
-	m.h.lagging.bytes.Add(n)
+	m.hub().lagging.bytes.Add(n)
 }
 
 func (m *member) gaveUp(f *frame) {
@@ -302,7 +325,7 @@ func (m *member) gaveUp(f *frame) {
 	if f.refs.Add(-1) == 0 {
 		n += int64(f.size)
 	}
-	m.h.lagging.bytes.Add(-n)
+	m.hub().lagging.bytes.Add(-n)
 }
 
 // attend sees to it that somebody goes on with the queue. mu is held.
@@ -311,12 +334,12 @@ func (m *member) attend() {
 		return
 	}
 	if m.q.empty() {
-		m.h.lagging.remove(m)
+		m.hub().lagging.remove(m)
 		m.free()
 		return
 	}
 	m.q.waiting = true
-	m.h.lagging.add(m)
+	m.hub().lagging.add(m)
 	m.c.OnWritable(m.writable)
 }
 
@@ -346,7 +369,7 @@ func (m *member) writable() {
 	case m.ended:
 		m.clear()
 	case moved, m.q.empty():
-		m.h.lagging.advance(m)
+		m.hub().lagging.advance(m)
 		m.attend()
 	default:
 		m.q.waiting = true
@@ -379,7 +402,7 @@ func (m *member) flush() (moved bool) {
 			break
 		}
 	}
-	if q.bytes < m.h.opts.Queue {
+	if q.bytes < m.hub().opts.Queue {
 		q.opened()
 	}
 	return moved
@@ -390,7 +413,7 @@ func (m *member) flushSome() (n, k int, err error) {
 	var some [64]*ws.Prepared
 	if e := m.q.at(m.q.head); e.gap == 0 {
 		n = m.q.peek(some[:])
-	} else if some[0] = m.h.gapNotice(m, e); some[0] != nil {
+	} else if some[0] = m.hub().gapNotice(m, e); some[0] != nil {
 		n = 1
 	} else {
 		m.q.pop()
@@ -429,7 +452,7 @@ func (m *member) clear() {
 			m.gaveUp(e.f)
 		}
 	}
-	m.h.lagging.remove(m)
+	m.hub().lagging.remove(m)
 	m.free()
 }
 
@@ -446,13 +469,17 @@ func (m *member) queue() *queue {
 func (m *member) free() {
 	m.q.opened()
 	m.placed, m.q = m.q.tail, nil
+	m.direct.late = nil
+	for _, s := range m.seats {
+		s.late = nil
+	}
 }
 
 // awaitRoom waits until the member's queue is not full.
 func (m *member) awaitRoom(ctx context.Context) error {
 	for {
 		m.mu.Lock()
-		if m.ended || m.q == nil || m.q.bytes < m.h.opts.Queue {
+		if m.ended || m.q == nil || m.q.bytes < m.hub().opts.Queue {
 			m.mu.Unlock()
 			return nil
 		}

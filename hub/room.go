@@ -24,7 +24,7 @@ func (p *parcel) frameFor(s *seat) *frame {
 	if p.except == s.m.id || p.only != nil && p.only != s || p.offset > 0 && p.offset <= s.since {
 		return nil
 	}
-	if f := p.frame(s.m.codec); f.p != nil {
+	if f := p.frame(int(s.m.codec)); f.p != nil {
 		return f
 	}
 	return nil
@@ -152,7 +152,7 @@ func roomTopic(name string, o RoomOptions) Topic {
 // add makes s a member's seat. mu is held.
 func (r *room) add(s *seat) {
 	r.own()
-	s.index = len(r.seats)
+	s.index = int32(len(r.seats))
 	r.seats = append(r.seats, s)
 }
 

@@ -1,8 +1,8 @@
 package codec
 
 import (
+	"bytes"
 	"encoding/json"
-	"slices"
 )
 
 // The scanner takes JSON (RFC 8259) apart where it lies, and accepts exactly
@@ -92,7 +92,7 @@ func (o *object) whole() bool {
 // unquote returns what a valid JSON string says; without escapes that is a part of it.
 func unquote(q []byte) []byte {
 	s := q[1 : len(q)-1 : len(q)-1]
-	if slices.Contains(s, '\\') {
+	if bytes.IndexByte(s, '\\') >= 0 {
 		var v string
 		_ = json.Unmarshal(q, &v) // it is valid
 		return []byte(v)
@@ -199,19 +199,32 @@ func scanString(p []byte, i int) int {
 		return -1
 	}
 	for i++; i < len(p); i++ {
-		switch c := p[i]; {
-		case c == '"':
+		c := p[i]
+		if !special[c] {
+			continue
+		}
+		switch c {
+		case '"':
 			return i + 1
-		case c == '\\':
+		case '\\':
 			if i = scanEscape(p, i+1); i < 0 {
 				return -1
 			}
-		case c < ' ':
+		default:
 			return -1
 		}
 	}
 	return -1
 }
+
+// special are the bytes that a string can't have as they are.
+var special = func() (all [256]bool) {
+	for c := range ' ' {
+		all[c] = true
+	}
+	all['"'], all['\\'] = true, true
+	return all
+}()
 
 // scanEscape reads what follows a backslash, and returns the offset of its last byte.
 func scanEscape(p []byte, i int) int {

@@ -4,10 +4,10 @@ package router_test
 
 import (
 	"context"
-	"encoding/json"
 	"testing"
 
 	"github.com/tidewire/ws"
+	"github.com/tidewire/ws/codec"
 	"github.com/tidewire/ws/router"
 )
 
@@ -29,7 +29,7 @@ func TestDispatchAllocations(t *testing.T) {
 	var kept any
 	own := testing.AllocsPerRun(1000, func() {
 		in := new(benchIn)
-		if err := json.Unmarshal(benchRequest[len(`{"id":7,"type":"chat.post","data":`):len(benchRequest)-1], in); err != nil {
+		if err := codec.JSON.Decode(benchRequest[len(`{"id":7,"type":"chat.post","data":`):len(benchRequest)-1], in); err != nil {
 			t.Fatal(err)
 		}
 		kept = benchOut{in.N, true}

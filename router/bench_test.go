@@ -72,7 +72,7 @@ func BenchmarkDispatch(b *testing.B) {
 			}
 		}
 	})
-	b.Run("types", func(b *testing.B) { // what the user's own types cost: the floor
+	b.Run("types", func(b *testing.B) { // what encoding/json takes for the user's own types
 		b.ReportAllocs()
 		var out []byte
 		for b.Loop() {

@@ -74,8 +74,10 @@ func TestCallBehindRequests(t *testing.T) {
 			for range concurrency {
 				p.send(`{"id":0,"type":"ask"}`)
 			}
-			for id := 1; id <= concurrency; id++ {
-				p.want(fmt.Sprintf(`{"id":%d,"type":"answer"}`, id))
+			for range concurrency { // in any order
+				if _, b, err := p.Read(t.Context()); err != nil || !strings.HasSuffix(string(b), `"type":"answer"}`) {
+					t.Fatalf("%s, %v", b, err)
+				}
 			}
 			const n = 50
 			for i := range n {

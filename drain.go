@@ -203,7 +203,8 @@ func (d Drain) spread(ctx context.Context, conns []*Conn, empty <-chan struct{})
 	}
 	tick := time.NewTimer(0)
 	defer tick.Stop()
-	batch := (len(conns) + steps - 1) / steps
+	start, all := time.Now(), len(conns)
+	batch := (all + steps - 1) / steps
 	for len(conns) > 0 {
 		select {
 		case <-tick.C:
@@ -216,10 +217,10 @@ func (d Drain) spread(ctx context.Context, conns []*Conn, empty <-chan struct{})
 		for _, c := range conns[:n] {
 			d.close(c)
 		}
-		if conns = conns[n:]; len(conns) > 0 {
-			tick.Reset(window * time.Duration(n) / time.Duration(n+len(conns)))
-			window -= window * time.Duration(n) / time.Duration(n+len(conns))
-		}
+		conns = conns[n:]
+		// By the clock, so that it doesn't take longer when closing takes its time.
+		due := start.Add(window * time.Duration(all-len(conns)) / time.Duration(all))
+		tick.Reset(time.Until(due))
 	}
 	return nil
 }

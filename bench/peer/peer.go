@@ -71,7 +71,7 @@ type Server struct {
 type Maker func(cfg Config) func(net.Listener) error
 
 // Servers are all servers that are built in, in the order of the tables' columns.
-var Servers = []*Server{&own, &ownEvents, &ownTry, &ownHub, &gorilla, &coder, &gobwas, &gws, &fast, &melodyServer, &rawTCP, &bun, &npmWS}
+var Servers = []*Server{&own, &ownEvents, &ownChain, &ownLogged, &ownTry, &ownHub, &gorilla, &coder, &gobwas, &gws, &fast, &melodyServer, &rawTCP, &bun, &npmWS}
 
 // onHTTP makes a mode of a handler for net/http.
 func onHTTP(handler func(Config) http.HandlerFunc) Maker {

@@ -108,15 +108,13 @@ func Status(code StatusCode, reason string) error { return &statusError{code, re
 // *CloseError, what the peer was told, if it wraps a *ProtocolError, Status's
 // own; and 0 for every other error.
 func CloseStatus(err error) StatusCode {
-	var closed *CloseError
-	var protocol *ProtocolError
-	var status *statusError
-	switch {
-	case errors.As(err, &closed):
+	if closed, ok := errors.AsType[*CloseError](err); ok {
 		return closed.Code
-	case errors.As(err, &protocol):
+	}
+	if protocol, ok := errors.AsType[*ProtocolError](err); ok {
 		return protocol.Code
-	case errors.As(err, &status):
+	}
+	if status, ok := errors.AsType[*statusError](err); ok {
 		return status.code
 	}
 	return 0

@@ -46,11 +46,21 @@ func (l *accessLine) log(level slog.Level, msg string, attrs ...slog.Attr) {
 	loggerOr(l.logger).LogAttrs(context.Background(), level, msg, append(l.who[:len(l.who):len(l.who)], attrs...)...)
 }
 
+// opened logs in another goroutine, and waits for it: stacks don't shrink soon, and
+// on the connection's own the 8 KiB that loggers need would stay for all its life.
 func (l *accessLine) opened(o upgrade.Opening) {
 	l.since = time.Now()
-	l.log(slog.LevelInfo, "websocket opened",
-		slog.String("subprotocol", o.Subprotocol),
-		slog.String("extensions", o.Extensions))
+	if !loggerOr(l.logger).Enabled(context.Background(), slog.LevelInfo) {
+		return
+	}
+	logged := make(chan struct{})
+	go func() {
+		defer close(logged)
+		l.log(slog.LevelInfo, "websocket opened",
+			slog.String("subprotocol", o.Subprotocol),
+			slog.String("extensions", o.Extensions))
+	}()
+	<-logged
 }
 
 func (l *accessLine) done(e upgrade.End) {

@@ -86,6 +86,9 @@ func parseAddr(s string) (netip.Addr, bool) {
 
 // remoteIP is the key of those who name none: the address of the connection.
 func remoteIP(r *http.Request) string {
+	if host, _, _ := strings.Cut(r.RemoteAddr, ":"); strings.Contains(host, ".") {
+		return host // IPv4, as net/http writes it
+	}
 	if a, ok := parseAddr(r.RemoteAddr); ok {
 		return a.String()
 	}

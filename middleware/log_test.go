@@ -1,8 +1,11 @@
 package middleware_test
 
 import (
+	"context"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"runtime/debug"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -42,6 +45,31 @@ func TestAccessLog(t *testing.T) {
 		}
 		expect(t, lines[0], map[string]any{"level": "INFO", "msg": "websocket closed", "path": "/ws", "request_id": "r-1",
 			"duration": 3e9, "messages_in": 1., "bytes_in": 5., "messages_out": 1., "bytes_out": 5., "code": 1001.})
+	})
+}
+
+// onStacks is a slog.Handler that keeps the stacks on which it was called.
+type onStacks struct {
+	slog.Handler
+	stacks chan string
+}
+
+func (o onStacks) Handle(context.Context, slog.Record) error {
+	o.stacks <- string(debug.Stack())
+	return nil
+}
+
+// TestAccessLogStack checks that the connection's goroutine, whose stack stays as large as it once was, does not log that it
+// is open.
+func TestAccessLogStack(t *testing.T) {
+	run(t, func(t *testing.T, s *site) {
+		stacks := make(chan string, 1)
+		s.start(middleware.AccessLog(slog.New(onStacks{slog.NewTextHandler(s.log, nil), stacks})))
+		c, _ := s.opens()
+		if stack := <-stacks; strings.Contains(stack, "ServeHTTP") {
+			t.Errorf("logged on %s", stack)
+		}
+		c.Close(t.Context(), ws.StatusNormal, "")
 	})
 }
 

@@ -207,14 +207,18 @@ func (rec *Record) End(e End) {
 	done(layers, e)
 }
 
-// done runs each layer's hook even if one of them panics.
+// done runs each layer's hook, the innermost's first, even if one of them panics.
 func done(layers []*Hooks, e End) {
-	if len(layers) == 0 {
-		return
-	}
-	last := len(layers) - 1
-	defer done(layers[:last], e)
-	if layers[last].Done != nil {
-		layers[last].Done(e)
+	left := len(layers)
+	defer func() {
+		if left > 0 {
+			done(layers[:left], e)
+		}
+	}()
+	for left > 0 {
+		left--
+		if f := layers[left].Done; f != nil {
+			f(e)
+		}
 	}
 }

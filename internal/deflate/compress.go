@@ -99,7 +99,7 @@ func (c *Compressor) Forget() {
 }
 
 // tableBits is the size of an encoder's table: as many bytes as the history.
-func tableBits(history int) int { return bits.Len(uint(history)) - 4 }
+func tableBits(history int) int { return bits.Len(uint(history)) - 3 }
 
 // encoders are for messages that are sent in pieces, without context takeover.
 var encoders = sync.Pool{New: func() any {

@@ -7,19 +7,23 @@ import (
 	"sync"
 )
 
-// maxTokens is how many literals and matches a block holds at most.
-const maxTokens = 8192
+// A block ends with the first token that reaches one of these. The latter keeps it, with the longest match, within a stored
+// block's length.
+const (
+	maxTokens = 4096
+	maxBlock  = 32 << 10
+)
 
-// A token is a literal, or a match: its length less 3 in bits 16-23, its distance less 1 in bits 0-14.
-const tokenMatch = 1 << 31
-
-func matchToken(length, dist int) uint32 {
-	return tokenMatch | uint32(length-minMatch)<<16 | uint32(dist-1)
+// A token is a run of literals, and the match that follows it: none at a block's end.
+type token struct {
+	literals uint16
+	length   uint16 // 0: no match
+	dist     uint16 // less 1
 }
 
 // scratch is what an encoder needs while it encodes.
 type scratch struct {
-	tokens  [maxTokens]uint32
+	tokens  [maxTokens + 1]token
 	ntokens int
 
 	litFreq   [maxLitCodes]uint32
@@ -37,16 +41,15 @@ type scratch struct {
 
 var scratchPool = sync.Pool{New: func() any { return new(scratch) }}
 
-func (s *scratch) literals(p []byte) {
-	t := s.tokens[s.ntokens:][:len(p)]
-	for i, c := range p {
-		t[i] = uint32(c)
-	}
-	s.ntokens += len(p)
+// match appends a match and the literals before it.
+func (s *scratch) match(literals, length, dist int) {
+	s.tokens[s.ntokens] = token{uint16(literals), uint16(length), uint16(dist - 1)}
+	s.ntokens++
 }
 
-func (s *scratch) match(length, dist int) {
-	s.tokens[s.ntokens] = matchToken(length, dist)
+// end appends the literals that are left at a block's end.
+func (s *scratch) end(literals int) {
+	s.tokens[s.ntokens] = token{literals: uint16(literals)}
 	s.ntokens++
 }
 
@@ -61,11 +64,11 @@ var lengthSym = func() (t [maxMatch - minMatch + 1]uint8) {
 }()
 
 // distSym returns the symbol for a distance less 1.
-func distSym(d uint32) int {
+func distSym(d uint16) int {
 	if d < 4 {
 		return int(d)
 	}
-	n := bits.Len32(d) // the two bits at its top say which of the pair
+	n := bits.Len16(d) // the two bits at its top say which of the pair
 	return 2*(n-1) + int(d>>(n-2)&1)
 }
 
@@ -91,23 +94,23 @@ var fixedCodes = func() (t struct {
 
 // writeBlock writes the tokens, which stand for raw, in the shortest of the three ways.
 func (s *scratch) writeBlock(w *bitWriter, raw []byte) {
-	extra := s.countTokens()
+	extra := s.countTokens(raw)
 	fixed := 3 + extra + s.size(fixedCodes.lit[:maxLitCodes], fixedCodes.dist[:maxDistCodes])
-	stored := len(raw)*8 + (len(raw)+65534)/65535*(3+7+32)
+	stored := len(raw)*8 + 3 + 7 + 32
 	best := min(fixed, stored)
 	if fixed > minDynamic*8 {
 		header := s.makeCodes()
 		if own := 3 + header + extra + s.size(s.litCodes[:], s.distCodes[:]); own < best {
 			w.grow(own/8 + 16)
 			s.writeHeader(w)
-			s.writeTokens(w, s.litCodes[:], s.distCodes[:])
+			s.writeTokens(w, raw, s.litCodes[:], s.distCodes[:])
 			return
 		}
 	}
 	w.grow(best/8 + 16)
 	if fixed <= stored {
 		w.put(1<<1, 3)
-		s.writeTokens(w, fixedCodes.lit[:maxLitCodes], fixedCodes.dist[:maxDistCodes])
+		s.writeTokens(w, raw, fixedCodes.lit[:maxLitCodes], fixedCodes.dist[:maxDistCodes])
 		return
 	}
 	w.stored(raw)
@@ -117,16 +120,18 @@ func (s *scratch) writeBlock(w *bitWriter, raw []byte) {
 const minDynamic = 90
 
 // countTokens counts symbols, and returns the sum of their extra bits.
-func (s *scratch) countTokens() (extra int) {
+func (s *scratch) countTokens(raw []byte) (extra int) {
 	clear(s.litFreq[:])
 	clear(s.distFreq[:])
 	for _, t := range s.tokens[:s.ntokens] {
-		if t&tokenMatch == 0 {
-			s.litFreq[t&0xff]++
-			continue
+		for _, c := range raw[:t.literals] {
+			s.litFreq[c]++
 		}
-		s.litFreq[endOfBlock+1+int(lengthSym[t>>16&0xff])]++
-		s.distFreq[distSym(t&0x7fff)]++
+		raw = raw[t.literals+t.length:]
+		if t.length > 0 {
+			s.litFreq[endOfBlock+1+int(lengthSym[t.length-minMatch])]++
+			s.distFreq[distSym(t.dist)]++
+		}
 	}
 	s.litFreq[endOfBlock] = 1
 	for i, n := range lengthExtra {
@@ -253,43 +258,60 @@ func (s *scratch) writeHeader(w *bitWriter) {
 }
 
 // writeTokens writes the tokens and the end of the block. There has to be room.
-func (s *scratch) writeTokens(w *bitWriter, lit, dist []code) {
+func (s *scratch) writeTokens(w *bitWriter, raw []byte, lit, dist []code) {
 	lit, dist = lit[:maxLitCodes], dist[:maxDistCodes]
 	out := w.out[:cap(w.out)]
-	acc, n, at := w.bits, w.n, len(w.out)
+	o := bitBuffer{at: len(w.out), bits: w.bits, n: w.n}
 	for _, t := range s.tokens[:s.ntokens] {
-		if n > 15 { // the longest match takes 48 bits
-			binary.LittleEndian.PutUint64(out[at:], acc)
-			at += int(n >> 3)
-			acc >>= n &^ 7 & 63
-			n &= 7
+		run := raw[:t.literals]
+		raw = raw[t.literals+t.length:]
+		for ; len(run) >= 3; run = run[3:] { // 45 bits
+			o.add(lit[run[0]])
+			o.add(lit[run[1]])
+			o.add(lit[run[2]])
+			o.flush(out)
 		}
-		if t&tokenMatch == 0 {
-			c := lit[t&0xff]
-			acc |= uint64(c.bits) << (n & 63)
-			n += uint(c.len)
-			continue
+		for _, c := range run {
+			o.add(lit[c])
 		}
-		length, d := t>>16&0xff, t&0x7fff
+		o.flush(out)
+		if t.length == 0 {
+			break
+		}
+		length := t.length - minMatch // the longest match takes 48 bits
 		sym := lengthSym[length]
-		c := lit[endOfBlock+1+int(sym)]
-		acc |= uint64(c.bits) << (n & 63)
-		n += uint(c.len)
-		acc |= uint64(length+minMatch-uint32(lengthBase[sym])) << (n & 63)
-		n += uint(lengthExtra[sym])
-		ds := distSym(d)
-		c = dist[ds]
-		acc |= uint64(c.bits) << (n & 63)
-		n += uint(c.len)
-		if x := distExtra(ds); x > 0 {
-			acc |= uint64(d&(1<<x-1)) << (n & 63)
-			n += uint(x)
-		}
+		o.add(lit[endOfBlock+1+int(sym)])
+		o.addBits(uint64(length+minMatch-lengthBase[sym]), uint(lengthExtra[sym]))
+		ds := distSym(t.dist)
+		o.add(dist[ds])
+		x := uint(distExtra(ds))
+		o.addBits(uint64(t.dist)&(1<<x-1), x)
+		o.flush(out)
 	}
-	w.out, w.bits, w.n = out[:at], acc, n
-	w.put(0, 0)
+	w.out, w.bits, w.n = out[:o.at], o.bits, o.n
 	c := lit[endOfBlock]
 	w.put(uint64(c.bits), uint(c.len))
+}
+
+// bitBuffer is a bitWriter for a loop: flush leaves fewer than 8 bits, and between two flushes 56 can be added.
+type bitBuffer struct {
+	at   int // in the output
+	bits uint64
+	n    uint
+}
+
+func (o *bitBuffer) add(c code) { o.addBits(uint64(c.bits), uint(c.len)) }
+
+func (o *bitBuffer) addBits(v uint64, n uint) {
+	o.bits |= v << (o.n & 63)
+	o.n += n
+}
+
+func (o *bitBuffer) flush(out []byte) {
+	binary.LittleEndian.PutUint64(out[o.at:], o.bits)
+	o.at += int(o.n >> 3)
+	o.bits >>= o.n &^ 7 & 63
+	o.n &= 7
 }
 
 // bitWriter appends bits to a slice, first bit lowest.
@@ -320,15 +342,11 @@ func (w *bitWriter) align() {
 	}
 }
 
-// stored writes p as stored blocks.
+// stored writes p, of at most 65535 bytes, as a stored block.
 func (w *bitWriter) stored(p []byte) {
-	for len(p) > 0 {
-		n := min(len(p), 65535)
-		w.grow(n + 24)
-		w.storedHeader(n)
-		w.out = append(w.out, p[:n]...)
-		p = p[n:]
-	}
+	w.grow(len(p) + 24)
+	w.storedHeader(len(p))
+	w.out = append(w.out, p...)
 }
 
 func (w *bitWriter) storedHeader(n int) {

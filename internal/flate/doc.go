@@ -14,7 +14,7 @@
 // There are two ways to look for matches, and one way to write them down.
 //
 // An Encoder is the memory of one direction of one connection: the last few KiB of text, and a hash table of where its
-// strings stand, four places an entry, packed into a word: a new one pushes the oldest out with one shift. Places are kept modulo
+// strings stand, two places an entry, packed into a word: a new one pushes the oldest out with one shift. Places are kept modulo
 // 65536, and nothing is cleared or moved when the text slides, because a candidate only counts when it lies inside the history
 // and its bytes are equal.
 //
@@ -22,7 +22,8 @@
 // of earlier texts are too far away to count, and the table isn't cleared either. Long texts on an Encoder go this way too, behind
 // a copy of the history.
 //
-// Both leave literals and matches as tokens in pooled scratch memory. Then a block is priced as stored, with the fixed codes and
-// with codes of its own, and written in the cheapest way. Nothing is estimated (but that codes of their own can't pay below 90
+// Both leave tokens in pooled scratch memory, each a run of literals and a match. The literals stay in the text, so that a run is
+// counted and written in loops that don't ask what comes next. Then a block is priced as stored, with the fixed codes and with
+// codes of its own, and written in the cheapest way. Nothing is estimated (but that codes of their own can't pay below 90
 // bytes), so output is never longer than the text by more than the headers of stored blocks.
 package flate

@@ -9,7 +9,7 @@ import (
 // It is the only memory an encoding connection needs between two messages.
 type Encoder struct {
 	buf     []byte   // history, and the text at work
-	table   []uint64 // four positions in each entry, the newest lowest
+	table   []uint32 // two positions in each entry, the newest lowest
 	base    uint16   // position of buf[0]
 	indexed int      // what is before in buf is in the table, or not worth it
 	shift   uint
@@ -18,7 +18,7 @@ type Encoder struct {
 }
 
 const (
-	ways      = 4               // positions in a table's entry
+	ways      = 2               // positions in a table's entry
 	bufSlack  = 8               // bytes after the text that may be read but mean nothing
 	longText  = 4096 - bufSlack // above, a text is mostly its own history
 	lazyMatch = 16              // a match this long is taken without looking at the next byte
@@ -26,10 +26,10 @@ const (
 )
 
 // NewEncoder returns an Encoder that remembers history bytes (at most 32768), refers back at most maxDist bytes, and indexes
-// with 1<<tableBits entries of eight bytes. Memory for the history is taken as text comes; there is room for another 4 KiB.
+// with 1<<tableBits entries of four bytes. Memory for the history is taken as text comes; there is room for another 4 KiB.
 func NewEncoder(history, maxDist, tableBits int) *Encoder {
 	return &Encoder{
-		table:   make([]uint64, 1<<tableBits),
+		table:   make([]uint32, 1<<tableBits),
 		shift:   uint(64 - tableBits),
 		history: min(history, maxWindow),
 		maxDist: min(maxDist, maxWindow),
@@ -121,15 +121,14 @@ func (e *Encoder) find(s *scratch, start int) {
 			i++
 			n, dist = longer, d
 		}
-		s.literals(buf[lit:i])
-		s.match(n, dist)
+		s.match(i-lit, n, dist)
 		next := i + n
-		for j := i + 2; j < next && j <= last; j += 2 {
+		for j := i + 2; j < next && j <= last; j += 3 {
 			e.insert(buf, j)
 		}
 		i, lit, step = next, next, firstStep
 	}
-	s.literals(buf[lit:end])
+	s.end(end - lit)
 }
 
 // index puts what find hasn't seen into the table: the last strings of the text before, which lacked their ends, and of what
@@ -144,7 +143,7 @@ func (e *Encoder) index(start int) {
 // insert puts i into the table, in front of what its entry holds.
 func (e *Encoder) insert(buf []byte, i int) {
 	slot := &e.table[hash(binary.LittleEndian.Uint64(buf[i:]), e.shift)&(len(e.table)-1)]
-	*slot = *slot<<16 | uint64(e.base+uint16(i))
+	*slot = *slot<<16 | uint32(e.base+uint16(i))
 }
 
 // lookup returns the longest match at i that the table knows, of more than least bytes, or 0. It puts i into the table.
@@ -153,7 +152,7 @@ func (e *Encoder) lookup(buf []byte, i, least int) (length, dist int) {
 	slot := &e.table[hash(v, e.shift)&(len(e.table)-1)]
 	pos := e.base + uint16(i)
 	entry := *slot
-	*slot = entry<<16 | uint64(pos)
+	*slot = entry<<16 | uint32(pos)
 	reach := uint(min(i, e.maxDist))
 	p := buf[:len(buf)-bufSlack]
 	for range ways {

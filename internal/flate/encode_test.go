@@ -13,7 +13,7 @@ import (
 )
 
 func TestEncode(t *testing.T) {
-	for _, c := range []struct{ history, maxDist, bits int }{{0, 32768, 12}, {32768, 32768, 14}, {8192, 8192, 12}, {256, 256, 9}, {4096, 512, 11}} {
+	for _, c := range []struct{ history, maxDist, bits int }{{0, 32768, 12}, {32768, 32768, 13}, {8192, 8192, 11}, {256, 256, 8}, {4096, 512, 10}} {
 		e := flate.NewEncoder(c.history, c.maxDist, c.bits)
 		var wire, plain []byte
 		for range 2 {
@@ -72,7 +72,7 @@ func BenchmarkEncode(b *testing.B) {
 		k, _ := kpflate.NewWriter(&bb, 1)
 		run("kp1", func(p []byte) int { bb.Reset(); k.Reset(&bb); k.Write(p); k.Flush(); return bb.Len() })
 		run("kpless", func(p []byte) int { bb.Reset(); kpflate.StatelessDeflate(&bb, p, false, nil); return bb.Len() })
-		for _, h := range []struct{ kb, bits int }{{4, 11}, {8, 12}, {16, 13}, {32, 14}} {
+		for _, h := range []struct{ kb, bits int }{{4, 10}, {8, 11}, {16, 12}, {32, 13}} {
 			e := flate.NewEncoder(h.kb<<10, 32768, h.bits)
 			run(fmt.Sprintf("own-take%d", h.kb), func(p []byte) int { buf = e.Append(buf[:0], p); return len(buf) })
 		}

@@ -83,6 +83,7 @@ func (x *index) lookup(v uint64, i int) int {
 func (s *scratch) find(text []byte, start, maxDist int) int {
 	x := &s.index
 	last := len(text) - 8 // the last place to look at
+	end := min(last, start+maxBlock)
 	// A short text has few matches to choose from, so it is worth more trouble for each.
 	lazy, stride := lazyMatch, 2
 	if len(text) > longText {
@@ -90,7 +91,7 @@ func (s *scratch) find(text []byte, start, maxDist int) int {
 	}
 	lit, step := start, firstStep
 	i := start
-	for i <= last && s.ntokens+i-lit < maxTokens-1 {
+	for i <= end && s.ntokens < maxTokens {
 		v := binary.LittleEndian.Uint64(text[i:])
 		d := x.lookup(v, i)
 		if d > i || d > maxDist || binary.LittleEndian.Uint32(text[i-d:]) != uint32(v) {
@@ -108,8 +109,7 @@ func (s *scratch) find(text []byte, start, maxDist int) int {
 				}
 			}
 		}
-		s.literals(text[lit:i])
-		s.match(n, d)
+		s.match(i-lit, n, d)
 		next := i + n
 		for j := i + 2; j < next && j <= last; j += stride {
 			x.lookup(binary.LittleEndian.Uint64(text[j:]), j)
@@ -119,7 +119,6 @@ func (s *scratch) find(text []byte, start, maxDist int) int {
 	if i > last {
 		i = len(text)
 	}
-	i = min(i, lit+maxTokens-s.ntokens)
-	s.literals(text[lit:i])
+	s.end(i - lit)
 	return i
 }

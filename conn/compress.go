@@ -3,6 +3,7 @@ package conn
 import (
 	"errors"
 	"math"
+	"slices"
 	"sync"
 
 	"github.com/tidewire/ws/internal/deflate"
@@ -138,26 +139,38 @@ func (c *Conn) forget() {
 	c.out.mu.Unlock()
 }
 
-// classes has a prepared message's frames: for connections without compression,
-// and for those with, by the window that the receiver has. A message that is
-// compressed once for many refers to nothing before it, which every receiver can
-// inflate, with or without context takeover (RFC 7692 7.2.3.2).
+// classes has a prepared message as it is for connections with compression, by
+// the window that the receiver has. What is compressed once for many refers to
+// nothing before it, so that every receiver can inflate it, with or without
+// context takeover (RFC 7692 7.2.3.2).
 type classes struct {
-	mu     sync.Mutex
-	frames [deflate.MaxWindowBits + 1][]byte
+	mu    sync.Mutex
+	forms [deflate.MaxWindowBits + 1]form
 }
 
-// deflated returns p's frame for a window, making it when first needed.
-func (p *Prepared) deflated(bits int) []byte {
+// form is a message compressed: its payload, and the frame around it, which is
+// nil if the payload goes out in fragments.
+type form struct{ payload, frame []byte }
+
+// deflated returns p compressed for a window, making it when first needed.
+func (p *Prepared) deflated(bits int) form {
 	p.classes.mu.Lock()
 	defer p.classes.mu.Unlock()
-	if f := p.classes.frames[bits]; f != nil {
-		return f
+	f := &p.classes.forms[bits]
+	if f.payload == nil {
+		*f = p.deflate(bits)
 	}
+	return *f
+}
+
+func (p *Prepared) deflate(bits int) form {
 	z := deflate.AppendStandalone(pool.Get(len(p.m.Data)), p.m.Data, bits)
-	h := wire.Header{Opcode: wire.Opcode(p.m.Type), Fin: true, RSV1: true, Length: int64(len(z))}
-	f := append(h.Append(make([]byte, 0, h.Len()+len(z))), z...)
-	pool.Put(z)
-	p.classes.frames[bits] = f
-	return f
+	defer pool.Put(z)
+	if len(z) > maxFragment {
+		return form{payload: slices.Clone(z)}
+	}
+	h := header(p.m, true)
+	h.RSV1, h.Length = true, int64(len(z))
+	frame := append(h.Append(make([]byte, 0, h.Len()+len(z))), z...)
+	return form{payload: frame[h.Len():], frame: frame}
 }

@@ -11,7 +11,8 @@ import (
 
 // Prepared is a message that is framed once and written to many connections, and
 // compressed once for those of them that compress with the same window. It never
-// changes and is safe for concurrent use.
+// changes and is safe for concurrent use. A client masks, and compresses, what it
+// sends for each connection anew: there a Prepared saves nothing.
 type Prepared struct {
 	m       Message
 	frame   []byte  // as a server sends it plain; nil if it goes out in fragments
@@ -38,10 +39,10 @@ func NewPrepared(m Message) (*Prepared, error) {
 // a message like any other.
 func (c *Conn) preparedFrame(p *Prepared) []byte {
 	switch {
-	case c.client || p.frame == nil:
+	case c.client:
 		return nil
 	case c.compresses(p.m):
-		return p.deflated(c.deflate.out.WindowBits)
+		return p.deflated(c.deflate.out.WindowBits).frame
 	}
 	return p.frame
 }
@@ -54,23 +55,33 @@ func (p *Prepared) size(c *Conn) int {
 	return c.frameLen(len(p.m.Data))
 }
 
-// appendPrepared appends p as c sends it, and returns its length. A client masks
-// every message anew, so that there preparing saves nothing.
+// preparedPayload is what of p is compressed already, or nil.
+func (c *Conn) preparedPayload(p *Prepared) []byte {
+	if c.client || !c.compresses(p.m) {
+		return nil
+	}
+	return p.deflated(c.deflate.out.WindowBits).payload
+}
+
+// appendPrepared appends p as c sends it, and returns its length.
 func (c *Conn) appendPrepared(p *Prepared) int {
 	o := &c.out
-	f := c.preparedFrame(p)
 	c.countOut(p.m.Type, len(p.m.Data))
-	if f == nil {
-		if c.compresses(p.m) {
-			return c.appendCompressed(p.m)
-		}
-		n := c.frameLen(len(p.m.Data))
-		o.buf = c.appendFrame(pool.Grow(o.buf, n), header(p.m, true), p.m.Data)
-		return n
+	if c.client && c.compresses(p.m) {
+		return c.appendCompressed(p.m)
 	}
 	c.sentStandalone(p)
-	o.buf = append(pool.Grow(o.buf, len(f)), f...)
-	return len(f)
+	if f := c.preparedFrame(p); f != nil {
+		o.buf = append(pool.Grow(o.buf, len(f)), f...)
+		return len(f)
+	}
+	h, payload := header(p.m, true), c.preparedPayload(p)
+	if h.RSV1 = payload != nil; !h.RSV1 {
+		payload = p.m.Data
+	}
+	n := c.frameLen(len(payload))
+	o.buf = c.appendFrame(pool.Grow(o.buf, n), h, payload)
+	return n
 }
 
 // sentStandalone tells the compressor of a message that goes out compressed
@@ -96,10 +107,13 @@ func (c *Conn) WritePrepared(ctx context.Context, ps ...*Prepared) error {
 			k++
 		}
 		var err error
-		if k > 0 {
+		switch {
+		case k > 0:
 			err = c.writeTogether(ctx, ps[:k], n)
-		} else {
-			k, err = 1, c.writeLong(ctx, ps[0].m)
+		case c.preparedFrame(ps[0]) != nil:
+			k, err = 1, c.writeTogether(ctx, ps[:1], ps[0].size(c))
+		default:
+			k, err = 1, c.writeLong(ctx, ps[0].m, c.preparedPayload(ps[0]))
 		}
 		if err != nil {
 			return err
@@ -156,7 +170,7 @@ func (c *Conn) TryWrite(ps ...*Prepared) (n int, err error) {
 		o.mu.Unlock()
 		return 0, err
 	}
-	if len(ps) == 1 && c.socket && ps[0].frame != nil && !o.message && c.direct() {
+	if len(ps) == 1 && c.socket && !o.message && c.direct() && c.preparedFrame(ps[0]) != nil {
 		frame := c.preparedFrame(ps[0])
 		c.countOut(ps[0].m.Type, len(ps[0].m.Data))
 		c.sentStandalone(ps[0])

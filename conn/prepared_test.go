@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"sync"
 	"testing"
@@ -93,6 +94,60 @@ func TestPreparedIsShared(t *testing.T) {
 		})
 		wg.Wait()
 	})
+}
+
+// A message is compressed once for all connections with the same window, however long it is; what they have sent before and
+// send after refers to nothing that their peers don't know.
+func TestPreparedIsCompressedOnce(t *testing.T) {
+	noise := make([]byte, 300_000)
+	rand.NewChaCha8([32]byte{}).Read(noise)
+	all := [][]byte{payload(200), payload(100_000), payload(600_000), noise[:1000], noise[:100_000], noise[:128<<10], noise}
+	var ps []*conn.Prepared
+	for _, data := range all {
+		ps = append(ps, prepare(t, conn.Binary, data))
+	}
+	for _, agreed := range agreements {
+		for by, write := range map[string]func(*conn.Conn, *conn.Prepared) error{
+			"WritePrepared": func(c *conn.Conn, p *conn.Prepared) error { return c.WritePrepared(soon(t), p) },
+			"TryWrite": func(c *conn.Conn, p *conn.Prepared) error {
+				if n, err := c.TryWrite(p); n != 1 || err != nil {
+					return fmt.Errorf("accepted %d, %w", n, err)
+				}
+				return c.Flush(soon(t))
+			},
+		} {
+			var first []string
+			for round := range 2 {
+				c, p := mode{stream: overTCP}.raw(t, conn.Config{Compression: agreed, WriteQueue: 1 << 20})
+				i := inflater{takeover: !agreed.ServerNoContextTakeover}
+				sent := start(func() (err error) {
+					for _, prep := range ps {
+						err = errors.Join(err, c.Write(soon(t), conn.Text, payload(1000+round)), write(c, prep),
+							c.WriteMessage(soon(t), conn.Message{Type: conn.Text, Data: payload(500), NoCompress: true}))
+					}
+					return err
+				})
+				for k, want := range all {
+					if z, _ := p.compressedMessage(t); i.message(t, z) != string(payload(1000+round)) {
+						t.Fatalf("%s: before message %d comes something else", by, k)
+					}
+					z, compressed := p.compressedMessage(t)
+					if round == 0 {
+						first = append(first, z)
+					}
+					if !compressed || z != first[k] || i.message(t, z) != string(want) {
+						t.Fatalf("%s of %d bytes, round %d: compressed %v, %d bytes on the wire", by, len(want), round, compressed, len(z))
+					}
+					if plain, compressed := p.compressedMessage(t); compressed || plain != string(payload(500)) {
+						t.Fatalf("%s: behind message %d comes something else", by, k)
+					}
+				}
+				if err := result(t, sent); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	}
 }
 
 // TryWrite accepts whole messages up to what the queue takes, never blocks, and says how many.

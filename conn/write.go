@@ -41,7 +41,7 @@ func (c *Conn) WriteMessage(ctx context.Context, m Message) error {
 		return err
 	}
 	if len(m.Data) > maxCopied {
-		return c.writeLong(ctx, m)
+		return c.writeLong(ctx, m, nil)
 	}
 	n := c.frameLen(len(m.Data))
 	c.out.mu.Lock()
@@ -117,8 +117,9 @@ func newMaskKey() uint32 {
 }
 
 // writeLong sends a message that is not copied whole: each fragment goes out
-// before the next is begun, so that control frames can pass between.
-func (c *Conn) writeLong(ctx context.Context, m Message) error {
+// before the next is begun, so that control frames can pass between. packed is
+// its payload, if that has been compressed already.
+func (c *Conn) writeLong(ctx context.Context, m Message, packed []byte) error {
 	o := &c.out
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -126,14 +127,17 @@ func (c *Conn) writeLong(ctx context.Context, m Message) error {
 		return err
 	}
 	defer o.endMessage()
-	compressed := c.compresses(m)
-	h := header(m, false)
-	h.RSV1 = compressed
-	for rest := m.Data; len(rest) > 0; {
+	h, rest, compress := header(m, false), m.Data, c.compresses(m)
+	h.RSV1 = compress
+	if packed != nil {
+		c.deflate.c.Sent(m.Data)
+		rest, compress = packed, false
+	}
+	for len(rest) > 0 {
 		p := rest[:min(len(rest), c.fragment())]
 		rest = rest[len(p):]
 		h.Fin = len(rest) == 0
-		if err := c.writeFragment(ctx, h, p, rest, compressed); err != nil {
+		if err := c.writeFragment(ctx, h, p, rest, compress); err != nil {
 			return err
 		}
 		if h.Fin {
@@ -155,16 +159,16 @@ func (c *Conn) fragment() int {
 
 // writeFragment sends p as one frame of a message, of which rest follows. mu is
 // held before and after.
-func (c *Conn) writeFragment(ctx context.Context, h wire.Header, p, rest []byte, compressed bool) error {
+func (c *Conn) writeFragment(ctx context.Context, h wire.Header, p, rest []byte, compress bool) error {
 	o := &c.out
-	if compressed { // nobody else does: the message is this goroutine's
+	if compress { // nobody else does: the message is this goroutine's
 		o.mu.Unlock()
 		p = c.deflate.compress(pool.Get(len(p)), p, h.Fin)
 		defer pool.Put(p)
 		o.mu.Lock()
 	}
 	if err := c.awaitTurn(ctx); err != nil {
-		return c.giveUp(h, p, rest, compressed, err)
+		return c.giveUp(h, p, rest, compress, err)
 	}
 	n := c.frameLen(len(p))
 	o.accepted += int64(n)
@@ -185,22 +189,22 @@ func (c *Conn) writeFragment(ctx context.Context, h wire.Header, p, rest []byte,
 	if errors.As(err, &begun) {
 		h, p = wire.Header{}, nil
 	}
-	return c.giveUp(h, p, rest, compressed, err)
+	return c.giveUp(h, p, rest, compress, err)
 }
 
 // giveUp ends a message whose write has failed with err: if the connection goes
 // on and a part of the message has been sent, p, which is the next frame's
 // payload, and rest, which is what the message has beyond it, are sent in the
 // background.
-func (c *Conn) giveUp(h wire.Header, p, rest []byte, compressed bool, err error) error {
+func (c *Conn) giveUp(h wire.Header, p, rest []byte, compress bool, err error) error {
 	o := &c.out
 	var call *opError
 	if !errors.As(err, &call) || o.refused() != nil {
 		return err // nothing can be sent any more
 	}
 	if h.Opcode != wire.Continuation { // nothing has been sent
-		if compressed {
-			c.deflate.c.Forget()
+		if c.deflate != nil {
+			c.deflate.c.Forget() // the peer's window knows nothing of it
 		}
 		return err
 	}
@@ -214,7 +218,7 @@ func (c *Conn) giveUp(h wire.Header, p, rest []byte, compressed bool, err error)
 		c.appendRest(p, len(rest) == 0)
 	}
 	if len(rest) > 0 {
-		if compressed {
+		if compress {
 			rest = c.deflate.compress(nil, rest, true)
 		}
 		c.appendRest(rest, true)

@@ -323,22 +323,35 @@ func TestOnWritableAtTheEnd(t *testing.T) {
 	})
 }
 
-// Whenever a Write is given up, its error is true: nil and "may still arrive" mean that the message comes, whole and in order;
-// any other error of its context that it doesn't.
+// Whenever a message is given up, the error is true: nil and "may still arrive" mean that it comes, whole and in order; any
+// other error of its context that it doesn't. Nor is it in a window that the next messages refer to.
 func TestWriteErrorsAreTrue(t *testing.T) {
-	for _, m := range []mode{{stream: small(500)}, {stream: small(500), client: true}, {stream: small(5000), deflate: true}} {
+	takeover := conn.Compression{ServerMaxWindowBits: 15, ClientMaxWindowBits: 9}
+	alone := conn.Compression{ServerMaxWindowBits: 15, ClientMaxWindowBits: 15, ServerNoContextTakeover: true, ClientNoContextTakeover: true}
+	for _, v := range []struct {
+		mode
+		agreed conn.Compression
+	}{
+		{mode{stream: small(500)}, conn.Compression{}},
+		{mode{stream: small(500), client: true}, conn.Compression{}},
+		{mode{stream: small(1000)}, takeover},
+		{mode{stream: small(1000), client: true}, takeover},
+		{mode{stream: small(1000)}, alone},
+	} {
 		for seed := range scaled(30) {
 			synctest.Test(t, func(t *testing.T) {
-				m, dribble := m, wstest.Faults{Seed: uint64(seed) + 1, ReadMax: 3000, ReadDelay: time.Second / 10}
+				m, dribble := v.mode, wstest.Faults{Seed: uint64(seed) + 1, ReadMax: 3000, ReadDelay: time.Second / 10}
 				a, b := m.stream.ends(t)
 				m.stream.ends = func(testing.TB) (net.Conn, net.Conn) { return a, wstest.Faulty(b, dribble) }
-				c, peer := m.pair(t, conn.Config{WriteTimeout: -1, CloseTimeout: -1}, conn.Config{MessageTimeout: -1})
+				c, peer := m.pair(t, conn.Config{WriteTimeout: -1, CloseTimeout: -1, Compression: v.agreed},
+					conn.Config{MessageTimeout: -1, Compression: v.agreed})
+				by := []string{"Write", "WriteMessage", "WritePrepared", "Write"}
 				var want []string
 				sent := start(func() error {
 					for i := range 40 {
 						msg := fmt.Sprint(i, " ") + string(payload([]int{5, 300, 3000, 20_000, 140_000}[(i*7+seed)%5]))
 						ctx, cancel := context.WithTimeout(t.Context(), time.Duration((i*37+seed*11)%100)*time.Second/50)
-						err := c.Write(ctx, conn.Text, []byte(msg))
+						err := writers[by[(i*5+seed)%4]](ctx, c, conn.Message{Type: conn.Text, Data: []byte(msg)})
 						cancel()
 						switch {
 						case err == nil, strings.HasSuffix(err.Error(), mayArrive):
@@ -360,7 +373,7 @@ func TestWriteErrorsAreTrue(t *testing.T) {
 					t.Error(m, seed, err)
 				}
 				if !slices.Equal(got, want) {
-					t.Errorf("%v, seed %d: %d messages, want %d; %s", m, seed, len(got), len(want), firstDifference(got, want))
+					t.Errorf("%v, %+v, seed %d: %d messages, want %d; %s", m, v.agreed, seed, len(got), len(want), firstDifference(got, want))
 				}
 			})
 			if t.Failed() {

@@ -36,7 +36,7 @@ func negotiations() (all []negotiation) {
 			all = append(all, negotiation{ours, bits, theirs, bits}, negotiation{ours, 15, limited, bits})
 		}
 	}
-	modes(ws.CompressionTakeover, both, 9, 10, 11, 12, 13, 14, 15) // zlib compresses with no less than 9
+	modes(ws.CompressionTakeover, both, 8, 9, 10, 11, 12, 13, 14, 15)
 	modes(ws.CompressionTakeover, setting{ServerTakeover: true})
 	modes(ws.CompressionTakeover, setting{ClientTakeover: true})
 	modes(ws.CompressionTakeover, setting{}, 9, 12)
@@ -56,7 +56,10 @@ func (n negotiation) String() string {
 // nothing is asked.
 func (n negotiation) suits(p compressor) bool {
 	asked := n.bits != 0 && n.theirs.Bits == 0
-	return p.can(n.theirs) && (p.honours || !asked)
+	if p.least == 0 && asked || n.window != 0 && n.window < p.least {
+		return false
+	}
+	return p.can(n.theirs)
 }
 
 // TestCompression: every peer, in every way that it can compress, as a server and as a client.

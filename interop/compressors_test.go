@@ -24,28 +24,28 @@ type setting struct {
 
 // A compressor is a peer that echoes, compressing all that it sends.
 type compressor struct {
-	name    string
-	can     func(setting) bool // whether it can be set so
-	honours bool               // it keeps, in both roles, to window bits that it's asked for
+	name  string
+	can   func(setting) bool // whether it can be set so
+	least int                // the smallest window that it keeps to, in both roles, where it's asked to; 0: it isn't to be asked
 	// begin prepares for a test, and returns how to start a server or a client,
 	// of which a peer may have only one.
 	begin func(t *testing.T) (server func(setting) (url string), client func(url string, s setting))
 }
 
 var compressors = []compressor{
-	{"node", anything, true, func(t *testing.T) (func(setting) string, func(string, setting)) {
+	{"node", anything, 8, func(t *testing.T) (func(setting) string, func(string, setting)) {
 		return byLines(start(t, node(t), "peers/compression.mjs"))
 	}},
-	{"python", anything, true, func(t *testing.T) (func(setting) string, func(string, setting)) {
+	{"python", anything, 9, func(t *testing.T) (func(setting) string, func(string, setting)) {
 		return byLines(start(t, python(t), "peers/compression.py"))
 	}},
-	{"chromium", asBrowsersDo, true, func(t *testing.T) (func(setting) string, func(string, setting)) {
+	{"chromium", asBrowsersDo, 8, func(t *testing.T) (func(setting) string, func(string, setting)) {
 		_, client := byLines(start(t, node(t), "peers/compression-browser.mjs", chromium(t)))
 		return nil, client
 	}},
-	{"gorilla", neverTakingOver, false, onGo(gorillaServer, gorillaClient)},
-	{"coder", withoutBits, false, onGo(coderServer, coderClient)},
-	{"gws", anything, false, onGo(gwsServer, gwsClient)},
+	{"gorilla", neverTakingOver, 0, onGo(gorillaServer, gorillaClient)},
+	{"coder", withoutBits, 0, onGo(coderServer, coderClient)},
+	{"gws", anything, 0, onGo(gwsServer, gwsClient)},
 }
 
 func anything(setting) bool          { return true }

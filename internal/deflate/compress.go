@@ -52,13 +52,8 @@ func NewCompressor(d Direction, o Options) *Compressor {
 // What Append returns has to be sent, and in order: the peer's window moves with it. Where that isn't so (the write
 // was given up before its first byte, or the text goes out plain instead), call Forget before the next Append.
 func (c *Compressor) Append(dst, src []byte, fin bool) []byte {
-	switch {
-	case c.enc != nil:
-	case c.dir.Takeover:
-		c.enc = flate.NewEncoder(c.history, 1<<c.dir.WindowBits, tableBits(c.history))
-	case !fin:
-		c.enc = encoders.Get().(*flate.Encoder)
-		c.enc.Reset(1 << c.dir.WindowBits)
+	if c.enc == nil && (c.dir.Takeover || !fin) {
+		c.enc = newEncoder(c.history, 1<<c.dir.WindowBits)
 	}
 	dst = c.append(dst, src)
 	if fin {
@@ -88,23 +83,33 @@ func (c *Compressor) append(dst, src []byte) []byte {
 	return dst
 }
 
-// Forget makes the next message refer to nothing before it and frees the history. It is legal at any time between two
+// Forget makes the next message refer to nothing before it and gives the history's memory back. It is legal at any time between two
 // messages, and nothing tells the peer: a sender may refer to less than it is allowed to. It also gives up a message that is
 // under way.
 func (c *Compressor) Forget() {
-	if c.enc != nil && !c.dir.Takeover {
-		encoders.Put(c.enc)
+	if c.enc != nil {
+		encoders[tableBits(c.history)].Put(c.enc)
+		c.enc = nil
 	}
-	c.enc = nil
 }
 
 // tableBits is the size of an encoder's table: as many bytes as the history.
 func tableBits(history int) int { return bits.Len(uint(history)) - 3 }
 
-// encoders are for messages that are sent in pieces, without context takeover.
-var encoders = sync.Pool{New: func() any {
-	return flate.NewEncoder(defaultHistory, 1<<MaxWindowBits, tableBits(defaultHistory))
-}}
+// encoders are those that were given back, by the size of their tables. Where connections with context takeover speak
+// seldom, each message takes one and Forget returns it.
+var encoders [maxTableBits + 1]sync.Pool
+
+const maxTableBits = MaxWindowBits - 2
+
+func newEncoder(history, maxDist int) *flate.Encoder {
+	size := tableBits(history)
+	if e, _ := encoders[size].Get().(*flate.Encoder); e != nil {
+		e.Reset(history, maxDist)
+		return e
+	}
+	return flate.NewEncoder(history, maxDist, size)
+}
 
 // tail is what ends a message, and isn't sent (RFC 7692 7.2.1).
 const tail = "\x00\x00\xff\xff"

@@ -224,6 +224,7 @@ func TestAllocs(t *testing.T) {
 		}
 		allocs(t, exchange)
 		allocs(t, pieces)
+		allocs(t, func() { c.Forget(); exchange() })
 	}
 	var wire []byte
 	allocs(t, func() { wire = deflate.AppendStandalone(wire[:0], messages()[1], 15) })

@@ -28,19 +28,20 @@ const (
 // NewEncoder returns an Encoder that remembers history bytes (at most 32768), refers back at most maxDist bytes, and indexes
 // with 1<<tableBits entries of four bytes. Memory for the history is taken as text comes; there is room for another 4 KiB.
 func NewEncoder(history, maxDist, tableBits int) *Encoder {
-	return &Encoder{
-		table:   make([]uint32, 1<<tableBits),
-		shift:   uint(64 - tableBits),
-		history: min(history, maxWindow),
-		maxDist: min(maxDist, maxWindow),
-	}
+	e := &Encoder{table: make([]uint32, 1<<tableBits), shift: uint(64 - tableBits)}
+	e.limit(history, maxDist)
+	return e
 }
 
-// Reset forgets the history, and sets how far back to refer from now on.
-func (e *Encoder) Reset(maxDist int) {
+// Reset forgets everything, and sets how much to remember and how far back to refer from now on.
+func (e *Encoder) Reset(history, maxDist int) {
 	clear(e.table)
 	e.buf, e.base, e.indexed = e.buf[:0], 0, 0
-	e.maxDist = min(maxDist, maxWindow)
+	e.limit(history, maxDist)
+}
+
+func (e *Encoder) limit(history, maxDist int) {
+	e.history, e.maxDist = min(history, maxWindow), min(maxDist, maxWindow)
 }
 
 // Append appends src to dst as whole blocks that end with the flush marker, an empty stored block whose last four octets are

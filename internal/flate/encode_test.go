@@ -65,7 +65,7 @@ func BenchmarkEncode(b *testing.B) {
 		}
 		var buf []byte
 		e := flate.NewEncoder(32768, 32768, 12)
-		run("own", func(p []byte) int { e.Reset(32768); buf = e.Append(buf[:0], p); return len(buf) })
+		run("own", func(p []byte) int { e.Reset(32768, 32768); buf = e.Append(buf[:0], p); return len(buf) })
 		var bb bytes.Buffer
 		w, _ := stdflate.NewWriter(&bb, 1)
 		run("std1", func(p []byte) int { bb.Reset(); w.Reset(&bb); w.Write(p); w.Flush(); return bb.Len() })

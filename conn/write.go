@@ -194,8 +194,8 @@ func (c *Conn) writeFragment(ctx context.Context, h wire.Header, p, rest []byte,
 
 // giveUp ends a message whose write has failed with err: if the connection goes
 // on and a part of the message has been sent, p, which is the next frame's
-// payload, and rest, which is what the message has beyond it, are sent in the
-// background.
+// payload and nil if that is on its way already, and rest, which is what the
+// message has beyond it, are sent in the background.
 func (c *Conn) giveUp(h wire.Header, p, rest []byte, compress bool, err error) error {
 	o := &c.out
 	var call *opError
@@ -226,7 +226,7 @@ func (c *Conn) giveUp(h wire.Header, p, rest []byte, compress bool, err error) e
 	o.mu.Unlock()
 	c.kickSoon()
 	o.mu.Lock()
-	if h == (wire.Header{}) {
+	if p == nil {
 		return err // which says so already
 	}
 	return &opError{"write", &partlyWritten{call.err}}

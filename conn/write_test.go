@@ -383,6 +383,27 @@ func TestWriteErrorsAreTrue(t *testing.T) {
 	}
 }
 
+// A Write that is given up just between two of its fragments says that the others may still arrive, and they do.
+func TestWriteGivenUpBetweenFragments(t *testing.T) {
+	const fragment, masked = 128<<10 + 10, 64<<10 - 14 + 8 // the longest frames, with their headers
+	for _, m := range []mode{{stream: small(fragment)}, {stream: small(2 * fragment)},
+		{stream: small(masked), client: true}, {stream: small(2 * masked), client: true}, {stream: small(3 * masked), client: true}} {
+		synctest.Test(t, func(t *testing.T) {
+			c, p := m.raw(t, conn.Config{})
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			long := payload(300_000)
+			err := c.Write(ctx, conn.Binary, long)
+			if !errors.Is(err, context.DeadlineExceeded) || !strings.HasSuffix(err.Error(), mayArrive) {
+				t.Errorf("%v: %v", m, err)
+			}
+			if op, got := p.message(); op != binry || got != string(long) {
+				t.Errorf("%v: message %#x of %d bytes", m, op, len(got))
+			}
+		})
+	}
+}
+
 func firstDifference(got, want []string) string {
 	for i := range min(len(got), len(want)) {
 		if got[i] != want[i] {

@@ -6,6 +6,7 @@
 //	go run .                    the core workloads over all servers
 //	go run . -list              names of workloads, servers and clients
 //	go run . -quick             a smoke run of a few seconds
+//	go run . stalled            what members of a room that have stalled cost the others
 //	go run . profile -server X  CPU and allocation profiles of a server under load
 package main
 
@@ -38,6 +39,8 @@ func dispatch(args []string) error {
 			return tell(loadMain(args[1:]))
 		case "profile":
 			return profileMain(args[1:])
+		case "stalled":
+			return stalledMain(args[1:], os.Stdout)
 		}
 	}
 	o, err := parseOptions(args)

@@ -48,9 +48,17 @@ func (s socket) Write(p []byte) (int, error) {
 
 func (s socket) Close() error { return unix.Close(int(s)) }
 
+// narrow makes a socket for which the kernels at both ends hold little: no more than they have to.
+func narrow(fd int) error {
+	if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_MAXSEG, 536); err != nil {
+		return err
+	}
+	return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, 1)
+}
+
 // dial connects the i-th socket of a load to addr. One source address has about 28,000 ports, so each 10,000 sockets get the
-// next one of 127.0.0.0/8.
-func dial(addr string, i int) (socket, error) {
+// next one of 127.0.0.0/8. options are set before it connects.
+func dial(addr string, i int, options ...func(fd int) error) (socket, error) {
 	to, err := netip.ParseAddrPort(addr)
 	if err != nil {
 		return 0, err
@@ -62,6 +70,12 @@ func dial(addr string, i int) (socket, error) {
 	n := i / 10000 % (250 * 250)
 	from := &unix.SockaddrInet4{Addr: [4]byte{127, 0, byte(1 + n/250), byte(1 + n%250)}}
 	wait := unix.Timeval{Sec: stall}
+	for _, set := range options {
+		if err := set(fd); err != nil {
+			unix.Close(fd)
+			return 0, fmt.Errorf("dial %s: %w", addr, err)
+		}
+	}
 	for _, step := range []func() error{
 		func() error { return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) },
 		func() error { return unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1) },

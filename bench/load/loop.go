@@ -5,6 +5,7 @@ package load
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -17,6 +18,9 @@ type loop struct {
 	conns []*conn
 	byFD  map[int32]*conn
 	buf   []byte // every read goes here: a listener keeps nothing
+
+	begun  time.Time       // Fan: of the message under way
+	delays []time.Duration // Fan: of its copies, and those of the window before it
 
 	stopping bool // no new batch is sent
 	busy     int  // connections that wait for replies
@@ -70,7 +74,11 @@ func (l *loop) close() {
 }
 
 func (l *loop) open(i int) (ext extension, err error) {
-	s, err := dial(l.spec.Addr, i)
+	var options []func(int) error
+	if i >= l.spec.readers() {
+		options = append(options, narrow)
+	}
+	s, err := dial(l.spec.Addr, i, options...)
 	if err != nil {
 		return ext, err
 	}
@@ -90,13 +98,16 @@ func (l *loop) open(i int) (ext extension, err error) {
 	if err := unix.SetNonblock(c.fd, true); err != nil {
 		return ext, err
 	}
+	if i >= l.spec.readers() {
+		return ext, nil
+	}
 	return ext, unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, c.fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(c.fd)})
 }
 
 // run puts load on the server for d, waits for the last replies, and reports. Every message that is sent in a window is
 // answered in it, and the server's CPU clock is read when nothing is under way.
 func (l *loop) run(d time.Duration) (Result, error) {
-	l.result, l.stopping = Result{}, false
+	l.result, l.stopping, l.delays = Result{}, false, l.delays[:0]
 	meter, err := StartMeter(l.spec.PID)
 	if err != nil {
 		return Result{}, err
@@ -114,6 +125,10 @@ func (l *loop) run(d time.Duration) (Result, error) {
 		}
 	}
 	err = meter.Stop(&l.result)
+	if n := len(l.delays); n > 0 {
+		slices.Sort(l.delays)
+		l.result.P50, l.result.P99 = l.delays[n/2], l.delays[n*99/100]
+	}
 	return l.result, err
 }
 
@@ -132,8 +147,8 @@ func (l *loop) begin() error {
 }
 
 func (l *loop) beginFan() error {
-	l.busy = len(l.conns)
-	for _, c := range l.conns {
+	l.busy, l.begun = l.spec.readers(), time.Now()
+	for _, c := range l.conns[:l.busy] {
 		c.due = l.spec.Fan
 	}
 	return l.send(l.conns[0], 1)
@@ -211,6 +226,9 @@ func (l *loop) count(c *conn, done int) error {
 		return l.send(c, l.spec.InFlight)
 	}
 	l.busy--
+	if l.spec.Kind == Fan {
+		l.delays = append(l.delays, time.Since(l.begun))
+	}
 	if l.spec.Kind == Fan && !l.stopping && l.busy == 0 {
 		return l.beginFan()
 	}

@@ -38,6 +38,7 @@ type Spec struct {
 	Size     int     // bytes a message
 	InFlight int     // Echo: messages a connection sends before it waits
 	Fan      int     // Fan: messages that each connection gets for one message of the first one
+	Stalled  int     // Fan: so many of the connections, the last ones, read nothing
 	Numbered bool    // Fan: the first byte of the k-th of them is k, not the payload's
 	Deflate  bool    // offer permessage-deflate, and fail unless the server takes it
 	Takeover bool    // with Deflate: fail unless both sides keep their context; without: unless both give it up
@@ -53,6 +54,9 @@ func (s Spec) of(i int) Spec {
 	return s
 }
 
+// readers is how many connections read.
+func (s Spec) readers() int { return s.Conns - s.Stalled }
+
 // kinds is how many connections in a row differ.
 func (s Spec) kinds() int {
 	if s.Mixed {
@@ -67,5 +71,6 @@ type Result struct {
 	CPU      time.Duration // of process PID, over the window
 	Load     time.Duration // CPU of the load generator itself
 	Wall     time.Duration // length of the window, up to the last reply
+	P50, P99 time.Duration // Fan: from sending a message to its last copy, over all connections that read
 	In, Out  int64         // bytes received and sent
 }

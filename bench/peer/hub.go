@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strconv"
 	"sync/atomic"
+	"time"
 
 	"github.com/tidewire/ws"
 	"github.com/tidewire/ws/hub"
@@ -38,8 +39,12 @@ func (e *hubEvents) Open(ctx context.Context, c *ws.Conn) (context.Context, erro
 	return context.Background(), nil
 }
 
+// served is the hub whose Stats the process tells.
+var served atomic.Pointer[hub.Hub]
+
 func hubRoom(cfg Config) http.HandlerFunc {
 	h := hub.New(nil)
+	served.Store(h)
 	return hubHandler(h, func() []string { return []string{"room"} }, func(ctx context.Context, _ *ws.Conn, m ws.Message) error {
 		all := make([]hub.Message, 0, cfg.Burst)
 		for _, p := range burst(m.Data, cfg.Burst) {
@@ -66,5 +71,6 @@ func hubMembers(cfg Config) http.HandlerFunc {
 }
 
 func hubHandler(h *hub.Hub, rooms func() []string, message wsMessage) http.HandlerFunc {
-	return (&ws.Handler{Events: &hubEvents{message, h, rooms}}).ServeHTTP
+	// Members that read nothing stay: what they cost is measured.
+	return (&ws.Handler{Events: &hubEvents{message, h, rooms}, Options: ws.Options{WriteTimeout: time.Hour}}).ServeHTTP
 }

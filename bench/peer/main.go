@@ -8,6 +8,8 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/big"
@@ -26,6 +28,7 @@ import (
 //
 //	gc             collect garbage and give memory back to the system
 //	mallocs        objects allocated so far
+//	hub            the Stats of the hub, in JSON, if there is one
 //	profile FILE   start a CPU profile
 //	stop           end it
 //	allocs FILE    write a profile of all allocations so far
@@ -72,6 +75,14 @@ var control = proc.Commands{
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
 		return strconv.FormatUint(m.Mallocs, 10), nil
+	},
+	"hub": func(string) (string, error) {
+		h := served.Load()
+		if h == nil {
+			return "", errors.New("this server has no hub")
+		}
+		b, err := json.Marshal(h.Stats())
+		return string(b), err
 	},
 	"profile": func(path string) (string, error) {
 		f, err := os.Create(path)

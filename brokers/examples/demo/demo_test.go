@@ -38,7 +38,7 @@ func TestDemo(t *testing.T) {
 		}
 	})
 	heard := make(chan string, 100)
-	for _, name := range strings.SplitSeq("ABCD", "") {
+	for name := range strings.SplitSeq("ABCD", "") {
 		c := client.New(router.New(), &client.Options{Redialer: ws.Redialer{URL: "ws://" + addr + "/ws?name=" + name, MaxBackoff: time.Second}})
 		client.On(c, "said", func(_ context.Context, e client.Event[app.Said]) error {
 			heard <- e.Data.Name + " to " + name

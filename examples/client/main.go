@@ -19,6 +19,7 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
+	"syscall"
 
 	"github.com/tidewire/ws"
 	"github.com/tidewire/ws/router"
@@ -50,7 +51,7 @@ func main() {
 	server := flag.String("server", "http://localhost:8080", "`URL` of the chat")
 	name := flag.String("name", cmp.Or(os.Getenv("USER"), "gopher"), "who you are")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := chat(ctx, *server, *name, os.Stdin, os.Stdout); err != nil && ctx.Err() == nil {
 		log.Fatal(err)

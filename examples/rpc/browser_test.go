@@ -28,7 +28,7 @@ func TestBrowser(t *testing.T) {
 	}
 	result := make(chan string, 1)
 	mux := http.NewServeMux()
-	mux.Handle("/", newServer(newChat().routes()))
+	mux.Handle("/", newServer(newChat().routes(), nil))
 	mux.HandleFunc("GET /test", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		_, _ = w.Write(test)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -35,7 +36,7 @@ func dial(t *testing.T, srv *httptest.Server, name string) *ws.Conn {
 }
 
 func TestChat(t *testing.T) {
-	srv := httptest.NewServer(newServer(newChat().routes()))
+	srv := httptest.NewServer(newServer(newChat().routes(), nil))
 	defer srv.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
@@ -77,6 +78,30 @@ func TestChat(t *testing.T) {
 		t.Error(err)
 	}
 	if _, resp, err := ws.Dial(ctx, "ws"+srv.URL[len("http"):]+"/ws", nil); err == nil || resp.StatusCode != http.StatusUnauthorized {
+		t.Error(err)
+	}
+}
+
+// TestServe ends the program as a signal does.
+func TestServe(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var group ws.Group
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- serve(ctx, ln, newServer(newChat().routes(), &group), &group) }()
+	header := http.Header{"Cookie": {"name=ada"}}
+	c, _, err := ws.Dial(t.Context(), "ws://"+ln.Addr().String()+"/ws", &ws.DialOptions{Header: header})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	if _, _, err := c.Read(t.Context()); ws.CloseStatus(err) != ws.StatusGoingAway {
+		t.Errorf("got %v", err)
+	}
+	if err := <-ended; err != nil {
 		t.Error(err)
 	}
 }

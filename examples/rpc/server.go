@@ -18,12 +18,13 @@ import (
 var page []byte
 
 // newServer puts the chat behind chi, as one does with any handler. Mount takes
-// every method: over HTTP/2 a websocket is a CONNECT, not a GET.
-func newServer(r *router.Router) http.Handler {
+// every method: over HTTP/2 a websocket is a CONNECT, not a GET. The group has all
+// connections, for its Shutdown.
+func newServer(r *router.Router, group *ws.Group) http.Handler {
 	mux := chi.NewRouter()
 	mux.Use(middleware.Recoverer)
 	mux.Post("/sign-in", signIn)
-	mux.With(wsmiddleware.Authenticate(signedIn)).Mount("/ws", &ws.Handler{Events: r})
+	mux.With(wsmiddleware.Authenticate(signedIn)).Mount("/ws", &ws.Handler{Events: r, Options: ws.Options{Group: group}})
 	mux.Mount("/api", http.StripPrefix("/api", r.API().Handler("/ws")))
 	mux.Get("/", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")

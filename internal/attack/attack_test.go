@@ -77,11 +77,11 @@ func TestAttacks(t *testing.T) {
 				all = append(all, siege(t, o))
 			}
 			r := median(all)
-			if r.ends[a.want] == 0 {
-				t.Errorf("no attacker's connection was %s: %v", a.want, r.ends)
+			if len(r.ends) == 0 {
+				t.Error("no attacker's connection was ended")
 			}
 			for end := range r.ends {
-				if end != a.want && end != a.also && end != cutOff {
+				if end != a.want && !slices.Contains(a.also, end) {
 					t.Errorf("attackers' connections were %s, want %s: %v", end, a.want, r.ends)
 				}
 			}

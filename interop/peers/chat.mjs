@@ -44,8 +44,8 @@ try {
 
   await say(ada, "Hello, is anybody there?");
   await heard(grace, "Hello, is anybody there?");
-  await say(grace, "<b>I am</b> & so are 你 🙂");
-  for (const page of [ada, grace]) await heard(page, "<b>I am</b> & so are 你 🙂");
+  await say(grace, "<b>I am</b> & so is Zoë — λ");
+  for (const page of [ada, grace]) await heard(page, "<b>I am</b> & so is Zoë — λ");
   equal(await ada.locator(".message.mine").count(), 1);
 
   // Several rooms on one connection, and who is writing.

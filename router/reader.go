@@ -2,6 +2,7 @@ package router
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/tidewire/ws"
@@ -87,12 +88,21 @@ func (s *session) gaveUp(e *codec.Envelope, b *batch) {
 // unknown answers a message that there is no function for.
 func (s *session) unknown(e *codec.Envelope, b *batch) {
 	if !e.HasID {
-		s.unwanted("unknown type", string(e.Type))
+		s.unwanted("unknown type", short(e.Type))
 		b.left()
 		return
 	}
-	failure := &codec.Error{Code: UnknownType, Message: "unknown type " + string(e.Type)}
+	failure := &codec.Error{Code: UnknownType, Message: "unknown type " + short(e.Type)}
 	_ = s.send(s.ctx, &codec.Envelope{ID: e.ID, HasID: true, Ref: e.Ref, Error: failure}, nil, b) // the next read says why
+}
+
+// short is the beginning of a type that the peer has made up.
+func short(typ []byte) string {
+	const enough = 100
+	if len(typ) <= enough {
+		return string(typ)
+	}
+	return strings.ToValidUTF8(string(typ[:enough]), "") + "..."
 }
 
 // malformed answers what is no envelope, or ends the connection.

@@ -170,6 +170,7 @@ func TestErrors(t *testing.T) {
 		{`{"id":9,"type":"own","data":[]}`, `{"id":9,"error":{"code":"bad_payload","message":"data does not fit: unexpected array"}}`},
 		{`{"id":10,"type":"nope"}`, `{"id":10,"error":{"code":"unknown_type","message":"unknown type nope"}}`},
 		{`{"id":11,"type":"$nope"}`, `{"id":11,"error":{"code":"unknown_type","message":"unknown type $nope"}}`},
+		{`{"id":11,"type":"` + strings.Repeat("é", 60) + `"}`, `{"id":11,"error":{"code":"unknown_type","message":"unknown type ` + strings.Repeat("é", 50) + `..."}}`},
 		{`{"id":12,"type":7}`, `{"id":12,"error":{"code":"bad_envelope","message":"type is not a string, or empty"}}`},
 		{`nonsense`, `{"error":{"code":"bad_envelope","message":"message is not a JSON object"}}`},
 		{`{}`, `{"error":{"code":"bad_envelope","message":"neither type nor id"}}`},

@@ -90,29 +90,29 @@ func (b *kept) Start(ctx context.Context, r hub.Receiver) error {
 }
 
 const (
-	openTries   = 15
-	openTimeout = 2 * time.Second
+	openFor     = 30 * time.Second
+	openTimeout = 2 * time.Second // of a try
 	openPause   = 100 * time.Millisecond
 )
 
-// openStream makes the stream if it isn't there. A cluster that is just forming
-// doesn't answer, or refuses for the moment.
-func (b *kept) openStream(ctx context.Context) (err error) {
-	for range openTries {
-		if err = b.tryOpenStream(ctx); err == nil || !passing(err) {
-			break
+// openStream makes the stream if it isn't there. A cluster that is just forming, or
+// elects a leader, doesn't answer, or refuses for the moment.
+func (b *kept) openStream(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, openFor)
+	defer cancel()
+	for {
+		err := b.tryOpenStream(ctx)
+		if err == nil {
+			return nil
+		}
+		if !passing(err) || ctx.Err() != nil {
+			return fmt.Errorf("nats: stream %s: %w", b.cfg.Name, err)
 		}
 		select {
 		case <-time.After(openPause):
-			continue
 		case <-ctx.Done():
 		}
-		break
 	}
-	if err != nil {
-		return fmt.Errorf("nats: stream %s: %w", b.cfg.Name, err)
-	}
-	return nil
 }
 
 // passing reports whether an error may be gone in a moment.

@@ -11,8 +11,13 @@ import (
 // which nothing happens needs neither a goroutine nor ServeHTTP's stack.
 //
 // Messages of one connection are handled one at a time, in order, and nothing is
-// read while one is. m.Data is valid until Message returns. An error closes the
+// read while one is: a handler that is slow slows its peer down, and other
+// connections not at all, for it may block. m.Data is valid until Message
+// returns. ctx ends with the connection. An error or a panic closes the
 // connection as Handler says.
+//
+// Message may read on by itself: Read, Messages and the other methods of c return
+// what comes after m, and what they have left comes to Message again.
 //
 // An EventHandler may also have a method
 //

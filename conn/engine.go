@@ -19,8 +19,9 @@ type Events interface {
 // Engine reads connections and calls their Events, so that a connection on which
 // nothing happens needs no goroutine of its own, or only a thin one. On Linux
 // sockets wait in an epoll set and are handled by the goroutine that polled it;
-// any other transport has a goroutine that waits. Its goroutines end with the
-// last connection. The zero value is ready; it must not be copied.
+// any other transport has a goroutine that waits, and with the build tag
+// wsnoepoll so have sockets. Its goroutines end with the last connection. The
+// zero value is ready; it must not be copied.
 type Engine struct {
 	poller poller
 }
@@ -29,7 +30,9 @@ type Engine struct {
 // method of c, Read included.
 func (e *Engine) Run(c *Conn, ev Events) {
 	if !e.poller.run(c, ev) {
-		go waitFor(c, ev)
+		w := &waiter{c: c, ev: ev}
+		w.next = w.turn
+		go w.next()
 	}
 }
 
@@ -82,19 +85,25 @@ func eventsEnd(err error) error {
 	return err
 }
 
-// waitFor handles c in goroutines of its own: each waits, handles what has come,
+// waiter handles c in goroutines of its own: each waits, handles what has come,
 // and leaves the next wait to a new one, so that an idle connection's stack is as
 // small as waiting needs, whatever handling took.
-func waitFor(c *Conn, ev Events) {
-	err := c.awaitReady()
+type waiter struct {
+	c    *Conn
+	ev   Events
+	next func() // turn; as a go statement's method it would be made anew each time
+}
+
+func (w *waiter) turn() {
+	err := w.c.awaitReady()
 	for err == nil {
-		err = c.handleReady(ev, false)
+		err = w.c.handleReady(w.ev, false)
 	}
 	if err == errNotReady {
-		go waitFor(c, ev)
+		go w.next()
 		return
 	}
-	ev.Ended(eventsEnd(err))
+	w.ev.Ended(eventsEnd(err))
 }
 
 // awaitReady waits until something has arrived, or the connection has ended.

@@ -1,5 +1,7 @@
 package conn
 
+import "unsafe"
+
 // Heard is a number that changes whenever a read has got bytes.
 func (c *Conn) Heard() uint32 { return c.watch.traffic.Load() >> 1 }
 
@@ -12,3 +14,6 @@ func (k *Keeper) Idle() bool {
 
 // Listening reports whether a read waits for bytes.
 func (c *Conn) Listening() bool { return c.watch.traffic.Load()&1 != 0 }
+
+// Polls reports whether an Engine has sockets wait without a goroutine each.
+func Polls() bool { return unsafe.Sizeof(poller{}) > 0 }

@@ -62,7 +62,7 @@ type outbound struct {
 	done  uint32 // of these, written
 
 	wake     chan struct{} // closed by changed; nil: nobody waits
-	writable []func()      // called by changed when a message would be accepted
+	writable func()        // called by changed when a message would be accepted; nil: nobody asks
 	timer    *time.Timer   // sends what is deferred; made when first needed
 	armed    bool          // timer is running
 	onClosed []func()      // called when the connection is over
@@ -85,14 +85,9 @@ func (o *outbound) changed() {
 		close(o.wake)
 		o.wake = nil
 	}
-	if len(o.writable) > 0 && o.ready() {
-		fs := o.writable
+	if o.writable != nil && o.ready() {
+		go o.writable()
 		o.writable = nil
-		go func() {
-			for _, f := range fs {
-				f()
-			}
-		}()
 	}
 }
 

@@ -238,5 +238,9 @@ func (c *Conn) OnWritable(f func()) {
 		go f()
 		return
 	}
-	o.writable = append(o.writable, f)
+	if before := o.writable; before != nil {
+		o.writable = func() { before(); f() }
+	} else {
+		o.writable = f
+	}
 }

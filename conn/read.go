@@ -515,6 +515,8 @@ func (c *Conn) readStep(ctx context.Context, s *step) error {
 			n := len(ev.Data)
 			if ev.RSV1 {
 				n *= maxInflation
+			} else { // a part of what is to follow, or all that has come would soon be moved
+				n += int(min(in.parser.Remaining(), 3*int64(n)))
 			}
 			in.msg, err = c.appendPiece(pool.Grow(in.msg, n), 0, ev)
 		}

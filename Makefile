@@ -2,7 +2,7 @@
 # others; `make` runs those that take a minute.
 
 .DEFAULT_GOAL := check
-.PHONY: check test race vet format lint schema jsonv2 modules interop bench fuzz cover vuln
+.PHONY: check test race engines vet format lint schema jsonv2 modules interop bench profile fuzz cover vuln
 
 GOLANGCI := v2.15.0
 FUZZTIME := 10s
@@ -21,6 +21,12 @@ test:
 
 race:
 	go test -race -shuffle=on ./...
+
+# What waits in epoll sets on Linux, with goroutines that wait instead, as on
+# other systems.
+engines:
+	go test -tags wsnoepoll -run 'Event|Engine|Many|Soak' . ./conn ./internal/soak
+	cd conformance && go test -tags wsnoepoll -run '^TestServer$$' .
 
 vet:
 	go vet ./...
@@ -66,6 +72,11 @@ interop/node_modules: interop/package-lock.json
 # A few seconds of the benchmarks, to see that they run.
 bench:
 	cd bench && go run . -quick
+
+# CPU and allocation profiles of the bench's server under load; SERVER and
+# WORKLOAD choose others.
+profile:
+	$(MAKE) -C bench profile
 
 # Every fuzz target for FUZZTIME. Their seeds are a part of test.
 fuzz:

@@ -26,6 +26,7 @@ type options struct {
 	Against   string
 	Syscalls  bool
 	Quick     bool
+	Goals     bool
 	List      bool
 	JSON      string
 
@@ -50,6 +51,7 @@ func parseOptions(args []string) (*options, error) {
 	f.StringVar(&o.Against, "against", "gorilla", "the server that clients talk to")
 	f.BoolVar(&o.Syscalls, "syscalls", false, "count system calls too, by strace")
 	f.BoolVar(&o.Quick, "quick", false, "a smoke run: few workloads, small and short, servers gorilla, tcp and our own")
+	f.BoolVar(&o.Goals, "goals", false, "the workloads that there are goals for, in 9 rounds of 300ms, and what was reached")
 	f.BoolVar(&o.List, "list", false, "list workloads, servers and clients, and do nothing")
 	f.StringVar(&o.JSON, "json", "", "write all samples to this file")
 	f.Func("extern", "`name=command`: a server built elsewhere (see README.md); may be repeated", o.addExtern)
@@ -58,6 +60,11 @@ func parseOptions(args []string) (*options, error) {
 	}
 	if f.NArg() > 0 {
 		return nil, fmt.Errorf("unknown argument %q", f.Arg(0))
+	}
+	if o.Goals {
+		var given []string
+		f.Visit(func(f *flag.Flag) { given = append(given, f.Name) })
+		o.aimAtGoals(given)
 	}
 	return o, o.resolve()
 }

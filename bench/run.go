@@ -63,9 +63,10 @@ func (o *options) names(w Workload) (names []string) {
 		return names
 	}
 	for _, s := range o.servers {
-		if s.Role != peer.Floor || w.Load.Kind == load.Echo {
-			names = append(names, s.Name)
+		if s.Role == peer.Floor && w.Load.Kind != load.Echo || s.Waits && w.Shape != Memory {
+			continue
 		}
+		names = append(names, s.Name)
 	}
 	return names
 }
@@ -88,6 +89,11 @@ func (x *contestant) failed() bool { return x.err != nil && !errors.Is(x.err, pr
 // writeReport writes a table for each metric of each title.
 func writeReport(w io.Writer, o *options, all []*contest) error {
 	writeHead(w, o)
+	if o.Goals {
+		if err := writeGoals(w, o, all); err != nil {
+			return err
+		}
+	}
 	for _, title := range titles(all) {
 		for _, m := range metrics {
 			if m == LoadTime {

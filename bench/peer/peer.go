@@ -61,6 +61,7 @@ type Server struct {
 	Role  Role
 	About string // how it's set up
 	Modes map[Mode]Maker
+	Waits bool // is there for what its connections hold while they wait, and for nothing else
 
 	Command []string // instead of Modes: a program that keeps to the protocol of README.md
 	Needs   []string // files and programs without which Command can't run
@@ -71,7 +72,8 @@ type Server struct {
 type Maker func(cfg Config) func(net.Listener) error
 
 // Servers are all servers that are built in, in the order of the tables' columns.
-var Servers = []*Server{&own, &ownEvents, &ownChain, &ownLogged, &ownTry, &ownHub, &gorilla, &coder, &gobwas, &gws, &fast, &melodyServer, &rawTCP, &bun, &npmWS}
+var Servers = []*Server{&own, &ownEvents, &ownChain, &ownLogged, &ownTry, &ownWaiter, &ownHub, &gorilla, &coder, &gobwas, &gws, &fast,
+	&melodyServer, &rawTCP, &bun, &npmWS}
 
 // onHTTP makes a mode of a handler for net/http.
 func onHTTP(handler func(Config) http.HandlerFunc) Maker {
@@ -79,6 +81,14 @@ func onHTTP(handler func(Config) http.HandlerFunc) Maker {
 		server := &http.Server{Handler: router(cfg, handler(cfg))}
 		return server.Serve
 	}
+}
+
+// hidden is a listener whose connections don't show that they are sockets, as those of many wrappers don't.
+type hidden struct{ net.Listener }
+
+func (l hidden) Accept() (net.Conn, error) {
+	nc, err := l.Listener.Accept()
+	return struct{ net.Conn }{nc}, err
 }
 
 func router(cfg Config, h http.Handler) http.Handler {

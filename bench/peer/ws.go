@@ -4,12 +4,14 @@ package peer
 
 import (
 	"context"
+	"net"
 	"net/http"
+	"time"
 
 	"github.com/tidewire/ws"
 )
 
-// This library, three times over.
+// This library, several times over.
 var (
 	own = Server{
 		Name:  "ws",
@@ -45,7 +47,22 @@ var (
 		About: "this library, TryWrite with all of a burst",
 		Modes: map[Mode]Maker{Prepared: onHTTP(wsTryWrite), Mixed: onHTTP(wsTryWrite)},
 	}
+	ownWaiter = Server{
+		Name:  "ws-waiter",
+		Role:  Ours,
+		About: "this library, Handler.Events over connections that are no sockets: a goroutine waits for each",
+		Modes: map[Mode]Maker{Echo: onHidden(wsEvents), Stack: onHidden(wsEvents)},
+		Waits: true,
+	}
 )
+
+// onHidden is onHTTP over connections that are no sockets.
+func onHidden(handler func(Config) http.HandlerFunc) Maker {
+	return func(cfg Config) func(net.Listener) error {
+		serve := onHTTP(handler)(cfg)
+		return func(ln net.Listener) error { return serve(hidden{ln}) }
+	}
+}
 
 // wsMessage handles a message.
 type wsMessage func(ctx context.Context, c *ws.Conn, m ws.Message) error
@@ -70,9 +87,10 @@ func wsServe(cfg Config, open func(*ws.Conn), message wsMessage) http.HandlerFun
 	return h.ServeHTTP
 }
 
-// wsOptions compresses messages however short they are, as the peers do.
+// wsOptions compresses messages however short they are, as the peers do. The load generator reads when it expects something,
+// and answers pings no sooner.
 func wsOptions(cfg Config) ws.Options {
-	o := ws.Options{CompressionThreshold: 1}
+	o := ws.Options{CompressionThreshold: 1, PongTimeout: 10 * time.Minute, IdleTimeout: 10 * time.Minute}
 	switch cfg.Mode {
 	case Deflate:
 		o.Compression = ws.CompressionNoTakeover

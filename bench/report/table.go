@@ -145,6 +145,9 @@ func versusCell(r Row, ours, best string) string {
 	return fmt.Sprintf("%s (%s)", number(q, ""), best)
 }
 
+// Number prints x with about three digits.
+func Number(x float64) string { return number(x, "") }
+
 // number prints x with about three digits.
 func number(x float64, unit string) string {
 	switch a := math.Abs(x); {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -194,6 +195,70 @@ func TestDeflateEverything(t *testing.T) {
 			if err := result(t, sent); err != nil {
 				t.Error(err)
 			}
+		}
+	}
+}
+
+// Blocks of every kind, ended in every way, are read in fragments of one byte, with nothing in the last or with an octet.
+func TestInflateByteByByte(t *testing.T) {
+	const hello = "\xf2\x48\xcd\xc9\xc9\x07\x00" // RFC 7692 7.2.3.1
+	const empty = "\x00\x00\x00\xff\xff"
+	for _, m := range []struct{ payload, want string }{
+		{hello, "Hello"},
+		{"\x00", ""},
+		{"\x00\x05\x00\xfa\xffHello\x00", "Hello"},
+		{"\xf3\x48\xcd\xc9\xc9\x07\x00\x00", "Hello"},
+		{"\xf3\x48\xcd\xc9\xc9\x07\x00" + hello, "HelloHello"},
+		{"\x01\x05\x00\xfa\xffHello\x01\x00\x00\xff\xff" + hello, "HelloHello"},
+		{hello + empty[1:] + strings.Repeat(empty, 100) + hello, "HelloHello"},
+	} {
+		for _, agreed := range agreements[:2] {
+			for by, read := range readers {
+				for _, behind := range []string{"", "\x00"} {
+					c, p := mode{stream: overTCP}.raw(t, conn.Config{Compression: agreed})
+					payload := m.payload
+					if behind != "" { // 7.2.1 has nothing against an empty block more
+						payload += "\x00\x00\xff\xff"
+					}
+					b := p.frame(rsv1|text, "")
+					for i := range len(payload) {
+						b = append(b, p.frame(cont, payload[i:i+1])...)
+					}
+					b = append(b, p.frame(fin|cont, behind)...)
+					p.write(append(b, p.frame(fin|rsv1|text, hello)...))
+					for _, want := range []string{m.want, "Hello"} {
+						if typ, got, err := read(soon(t), c); typ != conn.Text || string(got) != want || err != nil {
+							t.Errorf("%s of %x: %q, %v", by, payload, got, err)
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+// What a bomb makes a connection allocate is a small multiple of the limit, whatever that is.
+func TestBombMemory(t *testing.T) {
+	if race {
+		t.Skip("the race detector allocates, too")
+	}
+	bomb := new(deflater).message(string(make([]byte, 20<<20)))
+	for _, limit := range []int64{1, 4 << 10, 1 << 20, 16 << 20} {
+		for by, read := range readers {
+			c, p := mode{stream: overTCP}.raw(t, conn.Config{Compression: agreements[0], ReadLimit: limit})
+			frame := p.frame(fin|rsv1|binry, bomb)
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			sent := start(func() error { _, err := p.nc.Write(frame); return err })
+			if _, _, err := read(soon(t), c); err != conn.ErrReadLimit {
+				t.Errorf("%s, limit %d: %v", by, limit, err)
+			}
+			runtime.ReadMemStats(&after)
+			// io.ReadAll, by which a Reader is read here, grows by quarters.
+			if n := int64(after.TotalAlloc - before.TotalAlloc); n > 6*limit+256<<10 {
+				t.Errorf("%s, limit %d: %d bytes allocated", by, limit, n)
+			}
+			<-sent
 		}
 	}
 }

@@ -25,8 +25,9 @@ import (
 // is the caller's to send UTF-8 only.
 //
 // If ctx ends before any of it is on the wire, the message is not sent, the
-// error wraps ctx.Err(), and the connection goes on. If ctx ends halfway, what
-// is left of the message is sent in the background, and the error says that it
+// error wraps ctx.Err(), and the connection goes on. If ctx ends halfway, or
+// once it is about to be sent on a connection with context takeover, what is
+// left of the message is sent in the background, and the error says that it
 // may still arrive; over TLS, and in a message of which more than 256 KiB lie
 // behind the fragment that is being sent, this ends the connection with
 // ErrWriteCut instead.

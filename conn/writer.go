@@ -12,7 +12,8 @@ import (
 // Writer begins a message that is written as a stream. What is written goes out
 // in fragments as it fills buffers; Close ends the message. Other messages wait
 // until then; control frames don't. The stream must not be used by several
-// goroutines at a time.
+// goroutines at a time. It is compressed where that was agreed on: for what
+// must not be, there is WriteMessage.
 //
 // A message that is begun can only be completed or take the connection with
 // it: if ctx ends before Close, the connection ends with ErrWriteCut.

@@ -370,7 +370,9 @@ func (m *member) goLive(s *seat, notice *parcel) {
 	held, lost := s.replay.held, s.replay.lost
 	s.replay = nil
 	if notice != nil {
-		held = slices.Insert(held, 0, notice)
+		if f := notice.frameFor(s); f != nil {
+			m.enqueue(s, "", f)
+		}
 	}
 	for _, p := range held {
 		m.push(s, p)

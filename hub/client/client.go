@@ -268,7 +268,7 @@ type joinRequest struct {
 func (c *Client) request(r *Room) joinRequest {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	r.asked = r.pos
+	r.asked, r.again = r.pos, r.was
 	q := joinRequest{Room: r.name, Since: r.pos, Meta: r.opts.Meta}
 	if !r.was {
 		q.Recent = r.opts.Recent
@@ -300,9 +300,15 @@ func (c *Client) resume(conn *ws.Conn, rooms []*Room) {
 	}
 }
 
-// answered deals with what the server says about joining a room, unless it went
-// well: $joined says so, in its place.
+// answered deals with what the server says about joining a room. If it went well,
+// $joined says the rest, in its place, unless it was dropped.
 func (c *Client) answered(conn *ws.Conn, r *Room, err error) {
+	if err == nil {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		r.enter(conn)
+		return
+	}
 	var e *router.Error
 	if !errors.As(err, &e) {
 		return // the connection has ended

@@ -25,6 +25,7 @@ type Room struct {
 	asked   hub.Position // pos when it was joined
 	live    *ws.Conn     // the connection on which it has been joined; nil: on none
 	was     bool         // it has been live
+	again   bool         // it had been live when it was joined
 	over    error        // it has been left
 	members map[string]hub.Member
 }
@@ -171,12 +172,9 @@ func (c *Client) joined(ctx context.Context, in struct{ Recovered bool }) error 
 		return nil
 	}
 	c.mu.Lock()
-	lost := r.was && r.asked == (hub.Position{}) && !in.Recovered // a room that keeps nothing
-	r.live, r.was = router.Conn(ctx), true
-	if r.live != c.conn {
-		r.live = nil
-	}
-	c.signal()
+	lost := r.again && r.asked == (hub.Position{}) && !in.Recovered // a room that keeps nothing
+	r.again = false
+	r.enter(router.Conn(ctx))
 	c.mu.Unlock()
 	if lost && c.opts.Lost != nil {
 		c.opts.Lost(r, 0)
@@ -185,6 +183,16 @@ func (c *Client) joined(ctx context.Context, in struct{ Recovered bool }) error 
 		c.opts.Joined(r)
 	}
 	return nil
+}
+
+// enter notes that the room has been joined on a connection, unless that or the
+// room is over. c.mu is held.
+func (r *Room) enter(conn *ws.Conn) {
+	if conn != r.c.conn || r.over != nil {
+		return
+	}
+	r.live, r.was = conn, true
+	r.c.signal()
 }
 
 func (c *Client) gap(ctx context.Context, in struct{ Missed int }) error {

@@ -46,6 +46,7 @@ export class Room {
     #settle = { resolve() { }, reject() { } };
     #live = false;
     #wasLive = false;
+    #again = false; // it comes back
     #asked;
     #position;
     #members = new Map();
@@ -140,17 +141,22 @@ export class Room {
     #request() {
         const { recent, meta } = this.#options;
         this.#asked = this.#position;
+        this.#again = this.#wasLive;
         return { room: this.name, since: this.#position, recent: this.#wasLive ? undefined : recent, meta };
     }
     #answer(reply, error) {
         if (reply?.error !== undefined) {
             error = toError(reply.error);
         }
-        if (error === undefined || this.#over !== undefined) {
-            return; // $joined says the rest, in its place
+        if (this.#over !== undefined) {
+            return;
+        }
+        if (error === undefined) {
+            this.#enter(); // $joined says the rest, in its place, unless it was dropped
+            return;
         }
         if (error.code === "unavailable" || error.code === "timeout" || error.code === "canceled") {
-            this.#timer = setTimeout(() => this.#again(), error.retryMs ?? retryDelay);
+            this.#timer = setTimeout(() => this.#askAgain(), error.retryMs ?? retryDelay);
             return;
         }
         if (this.#wasLive) {
@@ -159,7 +165,7 @@ export class Room {
         this.#link.forget();
         this.#close(error);
     }
-    #again() {
+    #askAgain() {
         this.#link.ask("$join", this.#request(), (reply) => {
             if (reply !== undefined) {
                 this.#answer(undefined, reply.error && toError(reply.error));
@@ -210,9 +216,13 @@ export class Room {
         this.#link.emit(envelope);
     }
     #joined(joined) {
-        if (this.#wasLive && this.#asked === undefined && !joined.recovered) {
+        if (this.#again && this.#asked === undefined && !joined.recovered) {
             this.#missed(0); // a room that keeps nothing
         }
+        this.#again = false;
+        this.#enter();
+    }
+    #enter() {
         this.#live = this.#wasLive = true;
         this.#settle.resolve();
         this.#flush();

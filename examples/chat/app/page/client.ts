@@ -226,6 +226,7 @@ export class Room {
   #settle: { resolve: () => void; reject: (error: unknown) => void } = { resolve() {}, reject() {} };
   #live = false;
   #wasLive = false;
+  #again = false; // it comes back
   #asked: Position | undefined;
   #position: Position | undefined;
   #members = new Map<string, Member>();
@@ -329,6 +330,7 @@ export class Room {
   #request(): object {
     const { recent, meta } = this.#options;
     this.#asked = this.#position;
+    this.#again = this.#wasLive;
     return { room: this.name, since: this.#position, recent: this.#wasLive ? undefined : recent, meta };
   }
 
@@ -336,11 +338,15 @@ export class Room {
     if (reply?.error !== undefined) {
       error = toError(reply.error);
     }
-    if (error === undefined || this.#over !== undefined) {
-      return; // $joined says the rest, in its place
+    if (this.#over !== undefined) {
+      return;
+    }
+    if (error === undefined) {
+      this.#enter(); // $joined says the rest, in its place, unless it was dropped
+      return;
     }
     if (error.code === "unavailable" || error.code === "timeout" || error.code === "canceled") {
-      this.#timer = setTimeout(() => this.#again(), error.retryMs ?? retryDelay);
+      this.#timer = setTimeout(() => this.#askAgain(), error.retryMs ?? retryDelay);
       return;
     }
     if (this.#wasLive) {
@@ -350,7 +356,7 @@ export class Room {
     this.#close(error);
   }
 
-  #again(): void {
+  #askAgain(): void {
     this.#link.ask("$join", this.#request(), (reply) => {
       if (reply !== undefined) {
         this.#answer(undefined, reply.error && toError(reply.error));
@@ -405,9 +411,14 @@ export class Room {
   }
 
   #joined(joined: Joined): void {
-    if (this.#wasLive && this.#asked === undefined && !joined.recovered) {
+    if (this.#again && this.#asked === undefined && !joined.recovered) {
       this.#missed(0); // a room that keeps nothing
     }
+    this.#again = false;
+    this.#enter();
+  }
+
+  #enter(): void {
     this.#live = this.#wasLive = true;
     this.#settle.resolve();
     this.#flush();

@@ -2,7 +2,6 @@ package nats_test
 
 import (
 	"net"
-	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
@@ -17,10 +16,7 @@ import (
 
 // A server that is installed: killed, frozen, and not to be reached.
 func TestServer(t *testing.T) {
-	path, err := exec.LookPath("nats-server")
-	if err != nil {
-		t.Skip("nats-server is not installed: apt-get install nats-server")
-	}
+	path := outage.Look(t, "nats-server")
 	addr, dir := outage.FreeAddr(t), t.TempDir()
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {

@@ -3,7 +3,6 @@ package redis_test
 import (
 	"context"
 	"net"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -22,10 +21,7 @@ type server struct {
 // startServer starts redis-server on a free port of the loopback interface.
 func startServer(t testing.TB, args ...string) *server {
 	t.Helper()
-	path, err := exec.LookPath("redis-server")
-	if err != nil {
-		t.Skip("redis-server is not installed: apt-get install redis-server")
-	}
+	path := outage.Look(t, "redis-server")
 	addr := outage.FreeAddr(t)
 	_, port, err := net.SplitHostPort(addr)
 	if err != nil {

@@ -78,3 +78,18 @@ func FreeAddr(t testing.TB) string {
 	defer ln.Close()
 	return ln.Addr().String()
 }
+
+// Look finds a program, whose Debian package has its name. A test without it is
+// skipped, unless INTEROP=required is set.
+func Look(t testing.TB, program string) string {
+	t.Helper()
+	path, err := exec.LookPath(program)
+	switch {
+	case err == nil:
+	case os.Getenv("INTEROP") == "required":
+		t.Fatal(err)
+	default:
+		t.Skipf("%s is not installed: apt-get install %s", program, program)
+	}
+	return path
+}

@@ -50,3 +50,27 @@ func TestLeaveDropsWhatWaits(t *testing.T) {
 		}
 	})
 }
+
+// A hub that can't is asked again; and who may not is told no more than that.
+func TestRequestsThatFail(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		s.clients["A"] = s.connect("ada")
+		s.send("A", `{"id":1,"type":"$resume","data":{"rooms":[`+strings.Repeat(`{"room":"x"},`, 100)+`{"room":"x"}]}}`)
+		s.gets("A", `{"id":1,"error":{"code":"conflict","message":"too many rooms"}}`)
+		s.send("A", `{"id":2,"type":"$join","data":{"room":"x","meta":"`+strings.Repeat("m", 5<<10)+`"}}`)
+		s.gets("A", `{"id":2,"error":{"code":"invalid","message":"meta: has more than 4096 bytes"}}`)
+		s.send("A", `{"id":3,"type":"$join","data":{"room":"x"}}`)
+		s.gets("A", `{"room":"x","type":"$joined","data":{"recovered":false,"missed":0}}`)
+		s.gets("A", `{"id":3,"data":{"recovered":false,"missed":0}}`)
+		s.send("A", `{"id":4,"type":"$publish","data":{"room":"x","type":"said","id":"`+strings.Repeat("i", 65)+`","data":{"text":"x"}}}`)
+		s.gets("A", `{"id":4,"error":{"code":"invalid","message":"id: has more than 64 bytes"}}`)
+		if err := s.hub.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		s.send("A", `{"id":5,"type":"$join","data":{"room":"y"}}`)
+		s.gets("A", `{"id":5,"error":{"code":"unavailable","retry_ms":1000}}`)
+		s.send("A", `{"id":6,"type":"$publish","data":{"room":"x","type":"said","data":{"text":"x"}}}`)
+		s.gets("A", `{"id":6,"error":{"code":"unavailable","retry_ms":1000}}`)
+	})
+}

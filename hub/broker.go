@@ -42,7 +42,9 @@ type Broker interface {
 // Receiver is what a Broker tells of what arrives. Its methods return soon.
 type Receiver interface {
 	// Deliver hands over a message. Those of a topic come one at a time, and
-	// with a history in the order of their positions. Nobody changes d.Data any more.
+	// with a history in the order of their positions, unless they were published
+	// at the same moment: d.Prev shows what has not come yet, and what comes late
+	// or again is dropped. Nobody changes d.Data any more.
 	Deliver(d Delivery)
 
 	// Lost says that messages of some topics, nil means all of them, may not

@@ -16,7 +16,7 @@ type feed struct {
 	ctx     context.Context // nil: the feed is off
 	end     context.CancelFunc
 	last    Position // of the last message that was sent to the members; no epoch: nobody knows
-	seen    Position // of the last message that has arrived
+	seen    Position // the furthest that has arrived
 	filling bool     // somebody reads the history, and what arrives is left to it
 }
 
@@ -61,10 +61,12 @@ func (r *room) arrive(d *Delivery) {
 	r.mu.Lock()
 	r.awaitInbox()
 	f := &r.current
-	f.seen = d.Pos
+	if d.Pos.Epoch != f.seen.Epoch || d.Pos.Offset > f.seen.Offset {
+		f.seen = d.Pos
+	}
 	switch {
 	case f.ctx == nil || f.filling:
-	case d.Pos.Epoch == f.last.Epoch && d.Pos.Offset <= f.last.Offset: // again
+	case d.Pos.Epoch == f.last.Epoch && d.Pos.Offset <= f.last.Offset: // again, or late
 	case d.Prev == 0, // the history has begun anew, or all before it has expired
 		d.Pos.Epoch == f.last.Epoch && d.Prev == f.last.Offset,
 		f.last.Epoch == "":

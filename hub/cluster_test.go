@@ -25,8 +25,11 @@ type troubled struct {
 	cutOff    atomic.Bool  // nothing comes in or goes out
 	drop      atomic.Int64 // so many deliveries of a history get lost
 	failing   atomic.Int64 // so many reads of a history fail
-	meanwhile func()       // happens before they do; nil: nothing
+	stale     atomic.Int64 // so many reads of a history don't see the last message yet
+	overtaken atomic.Bool  // the next delivery of a history comes behind the one after it
+	meanwhile func()       // happens before such reads end; nil: nothing
 	lost      func([]string)
+	held      *hub.Delivery // is overtaken
 
 	mu         sync.Mutex
 	subscribed map[string]int // topics; guarded by mu
@@ -83,7 +86,15 @@ func (b *troubled) history(ctx context.Context, t hub.Topic, since hub.Position,
 		}
 		return nil, hub.Position{}, errors.New("no history at the moment")
 	}
-	return b.History.History(ctx, t, since, limit)
+	ds, last, err := b.History.History(ctx, t, since, limit)
+	if b.stale.Add(-1) >= 0 && len(ds) > 0 {
+		if b.meanwhile != nil {
+			b.meanwhile()
+		}
+		last.Offset = ds[len(ds)-1].Prev
+		ds = ds[:len(ds)-1]
+	}
+	return ds, last, err
 }
 
 // filter stands before the hub's Receiver.
@@ -93,10 +104,19 @@ type filter struct {
 }
 
 func (f filter) Deliver(d hub.Delivery) {
-	if f.b.cutOff.Load() || d.Pos.Offset > 0 && f.b.drop.Add(-1) >= 0 {
+	kept := d.Pos.Offset > 0
+	switch {
+	case f.b.cutOff.Load(), kept && f.b.drop.Add(-1) >= 0:
+		return
+	case kept && f.b.overtaken.CompareAndSwap(true, false):
+		f.b.held = &d
 		return
 	}
 	f.Receiver.Deliver(d)
+	if late := f.b.held; kept && late != nil {
+		f.b.held = nil
+		f.Receiver.Deliver(*late)
+	}
 }
 
 // troubledHistory makes the method that is counted the one that the hub sees.
@@ -192,6 +212,25 @@ func TestHolesAreFilled(t *testing.T) {
 		if s := one.Stats(); s.Gaps != 0 {
 			t.Errorf("%+v", s)
 		}
+	})
+}
+
+// A message that another one has overtaken doesn't make the hub forget that one,
+// which the history may show later than the broker.
+func TestOvertaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := hub.NewMemory()
+		one, troubled := cluster(t, net)
+		two, _ := cluster(t, net)
+		p := connect(t, setup{})
+		join(t, one, "kept", p)
+		sayTested(t, two, "kept", 1)
+		p.hears("tested1")
+		troubled.meanwhile = synctest.Wait
+		troubled.stale.Store(1)
+		troubled.overtaken.Store(true)
+		sayTested(t, two, "kept", 2, 3)
+		p.hears("tested2", "tested3")
 	})
 }
 

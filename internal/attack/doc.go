@@ -5,10 +5,7 @@
 //	go test ./internal/attack -count=1 -v -attack 3s -rounds 3     prints the table of SECURITY.md
 //
 // On a machine that does other things, too, latencies are the scheduler's rather
-// than the server's. As root, these two keep out of its way:
-//
-//	go test -c -o attack.test ./internal/attack
-//	chrt -f 1 ./attack.test -test.v -attack 3s -rounds 3
+// than the server's.
 //
 // Without flags it is a smoke run of a few seconds, in which speed proves nothing,
 // but each attack has to end as it should.

@@ -4,8 +4,12 @@
 //
 //	go test ./internal/attack -count=1 -v -attack 3s -rounds 3     prints the table of SECURITY.md
 //
-// On a machine that does other things, too, latencies are the scheduler's rather
-// than the server's.
+// The attackers' own work takes the processors from the server and the other
+// clients, if they share them: latencies are the scheduler's then. As root, these
+// two keep out of its way, and starve whatever else runs on the machine:
+//
+//	go test -c -o attack.test ./internal/attack
+//	chrt -f 1 ./attack.test -test.v -attack 3s -rounds 3
 //
 // Without flags it is a smoke run of a few seconds, in which speed proves nothing,
 // but each attack has to end as it should.

@@ -196,8 +196,10 @@ func cutWrite(t *testing.T, m mode, pause time.Duration) error {
 	c := conn.New(conn.NetTransport(a), conn.Config{Client: m.client})
 	defer c.CloseNow()
 	written := start(func() error { return c.Write(context.Background(), conn.Binary, make([]byte, 16<<20)) })
-	for c.Stats().Queued < 1 { // it is sending
-		time.Sleep(time.Millisecond)
+	for within := soon(t); c.Stats().Queued < 1; time.Sleep(time.Millisecond) { // until it is sending
+		if within.Err() != nil {
+			return within.Err()
+		}
 	}
 	c.CloseCause(4000, "", conn.ErrShutdown)
 	if err := result(t, written); !errors.Is(err, conn.ErrShutdown) {

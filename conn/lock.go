@@ -55,9 +55,13 @@ func (l *lock) await() <-chan struct{} {
 }
 
 func (l *lock) release() {
-	if l.state.CompareAndSwap(lockHeld, lockFree) {
-		return
+	if !l.state.CompareAndSwap(lockHeld, lockFree) {
+		l.wakeAll()
 	}
+}
+
+// wakeAll is release where somebody may be waiting.
+func (l *lock) wakeAll() {
 	l.mu.Lock()
 	wake := l.wake
 	l.wake = nil

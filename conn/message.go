@@ -23,13 +23,15 @@ func (t MessageType) String() string {
 }
 
 // Message is one message.
+//
+// In this order it is four words long, which the compiler keeps in registers.
 type Message struct {
 	Type MessageType
-	Data []byte
 	// NoCompress sends the message as it is on a connection that compresses:
 	// for payloads that are compressed already, and for secrets beside text
 	// that an attacker can choose (the CRIME and BREACH attacks).
 	NoCompress bool
+	Data       []byte
 }
 
 // StatusCode is a close code (RFC 6455 7.4).

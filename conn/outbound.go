@@ -153,9 +153,7 @@ func (c *Conn) awaitRoom(ctx context.Context, n int) error {
 			return err
 		}
 		if ctx.Err() != nil {
-			o.mu.Unlock()
-			defer o.mu.Lock()
-			return c.gaveUp("write", ctx.Err())
+			return c.gaveUpRoom(ctx)
 		}
 		if o.room(n, c.queue) {
 			return nil
@@ -164,6 +162,14 @@ func (c *Conn) awaitRoom(ctx context.Context, n int) error {
 			return err
 		}
 	}
+}
+
+// gaveUpRoom is gaveUp without mu. (A defer in awaitRoom's loop would cost every
+// message.)
+func (c *Conn) gaveUpRoom(ctx context.Context) error {
+	c.out.mu.Unlock()
+	defer c.out.mu.Lock()
+	return c.gaveUp("write", ctx.Err())
 }
 
 // awaitTurn waits until nobody is sending. What the caller sends next may be a

@@ -145,10 +145,14 @@ func (c *Conn) unfinished() error {
 
 // lockReads makes the caller the one who reads, unless CloseRead does.
 func (c *Conn) lockReads(ctx context.Context) error {
-	switch {
-	case c.reading.tryAcquire():
+	if c.reading.tryAcquire() {
 		return nil
-	case c.onlyWritten.Load() && c.over() == nil:
+	}
+	return c.awaitLockReads(ctx)
+}
+
+func (c *Conn) awaitLockReads(ctx context.Context) error {
+	if c.onlyWritten.Load() && c.over() == nil {
 		return errOnlyWritten
 	}
 	return c.awaitReads(ctx)
@@ -177,6 +181,12 @@ func (c *Conn) unlockReads() {
 // appendMessage appends a whole message to b, or leaves b alone and keeps what
 // has arrived.
 func (c *Conn) appendMessage(ctx context.Context, b []byte) (MessageType, []byte, error) {
+	if m, err := c.nextWhole(ctx); m.Type != 0 || err != nil {
+		if b == nil && err == nil {
+			b = make([]byte, 0, len(m.Data))
+		}
+		return m.Type, append(b, m.Data...), err
+	}
 	in, start := &c.in, len(b)
 	begun := in.msg != nil
 	if begun {
@@ -227,6 +237,34 @@ func (c *Conn) wantsDirect() bool {
 // arrived already (or one small buffer): an announced length is only a claim.
 func growForRest(b []byte, start int, rest int64) []byte {
 	return slices.Grow(b, int(min(rest, int64(max(len(b)-start, pool.Small)))))
+}
+
+// nextWhole returns the next message if it is one as most are: a single frame, not
+// compressed, that has arrived whole, and that needs no thought. Its Data lies in
+// the buffer. Else Type is 0, and nextPiece goes on.
+func (c *Conn) nextWhole(ctx context.Context) (Message, error) {
+	in := &c.in
+	if c.limited {
+		return Message{}, nil
+	}
+	if in.at == len(in.buf) {
+		if in.parser.Partial() {
+			return Message{}, nil
+		}
+		if err := c.fill(ctx); err != nil {
+			return Message{}, err
+		}
+	}
+	if err := c.over(); err != nil {
+		return Message{}, err
+	}
+	in.parser.MaxMessage = c.readLimit.Load()
+	op, data, n := in.parser.Message(in.buf[in.at:])
+	if n > 0 {
+		in.at += n
+		c.countIn(op, len(data), true)
+	}
+	return Message{Type: MessageType(op), Data: data}, nil
 }
 
 // nextPiece returns the next piece of a data message, answering control frames
@@ -498,6 +536,21 @@ func (c *Conn) readStep(ctx context.Context, s *step) error {
 	if in.stream != nil {
 		return c.unfinished()
 	}
+	m, err := c.nextWhole(ctx)
+	if err != nil {
+		return err
+	}
+	if m.Type == 0 {
+		return c.readPieces(ctx, s)
+	}
+	s.m, s.held, s.epoch = m, true, in.epoch
+	in.pins++
+	return nil
+}
+
+// readPieces is readStep for all other messages.
+func (c *Conn) readPieces(ctx context.Context, s *step) error {
+	in := &c.in
 	for {
 		var ev wire.Event
 		var err error

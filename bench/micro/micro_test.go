@@ -134,6 +134,28 @@ func BenchmarkAppendRead(b *testing.B) {
 	})
 }
 
+// An echo with 64 messages in flight: they come with one read, and the replies leave with one write.
+func BenchmarkPipelined(b *testing.B) {
+	for _, size := range []int{64, 1 << 10} {
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			b.SetBytes(int64(size))
+			b.ReportAllocs()
+			c, left, ctx := server(b, bytes.Repeat(masked(2, make([]byte, size)), 64)), b.N, context.Background()
+			for m, err := range c.Messages(ctx) {
+				if err == nil {
+					err = c.Write(ctx, m.Type, m.Data)
+				}
+				if err != nil {
+					b.Fatal(err)
+				}
+				if left--; left == 0 {
+					break
+				}
+			}
+		})
+	}
+}
+
 func BenchmarkWrite(b *testing.B) {
 	for _, size := range sizes {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {

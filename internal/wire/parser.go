@@ -103,18 +103,21 @@ func (p *Parser) Whole(b []byte) bool {
 // completely; end is 0 if it doesn't begin with one, or with one of more than
 // 64 KiB.
 func (p *Parser) whole(b []byte) (at, end int) {
-	if len(b) < 2 || p.payload || p.open || len(p.part) > 0 {
+	if len(b) < 2 || p.Partial() {
 		return 0, 0
 	}
 	if op := Opcode(b[0] &^ rsvBits); op != finBit|Text && op != finBit|Binary {
 		return 0, 0
 	}
-	at, n := headerLen(b[1]), int(b[1]&^maskBit)
+	at, n := 2, int(b[1]&^maskBit)
 	if n > MaxControl {
 		if n == 127 || len(b) < 4 {
 			return 0, 0
 		}
-		n = int(b[2])<<8 | int(b[3])
+		at, n = 4, int(b[2])<<8|int(b[3])
+	}
+	if b[1]&maskBit != 0 {
+		at += 4
 	}
 	if at+n > len(b) {
 		return 0, 0
@@ -122,15 +125,45 @@ func (p *Parser) whole(b []byte) (at, end int) {
 	return at, at + n
 }
 
+// Message is the quick way for what comes most: if b, which is what Next would be
+// fed, begins with a message of one frame, all there and not compressed, it
+// returns that, unmasked in place, and how many bytes it took. If there is
+// anything unusual about it, n is 0 and nothing has changed: then it is for Next,
+// which knows every rule.
+func (p *Parser) Message(b []byte) (op Opcode, data []byte, n int) {
+	at, end := p.whole(b)
+	if end == 0 {
+		return 0, nil, 0
+	}
+	masked := b[1]&maskBit != 0
+	data = b[at:end:end]
+	switch {
+	case b[0]&rsvBits != 0, masked != p.Server:
+		return 0, nil, 0
+	case b[1]&^maskBit == 126 && len(data) <= MaxControl: // not the shortest form
+		return 0, nil, 0
+	case p.MaxMessage > 0 && int64(len(data)) > p.MaxMessage:
+		return 0, nil, 0
+	}
+	op = Opcode(b[0] &^ finBit)
+	var key uint32
+	if masked {
+		key = binary.LittleEndian.Uint32(b[at-4:])
+		mask.Bytes(data, key)
+	}
+	if op == Text && !utf8.Valid(data) {
+		if masked {
+			mask.Bytes(data, key)
+		}
+		return 0, nil, 0
+	}
+	return op, data, end
+}
+
 // Next reads from b, unmasking payload in place, up to the end of the first
 // event, and says how many bytes that took: all of them with More. After an
 // error the parser must not be used any more.
 func (p *Parser) Next(b []byte) (ev Event, n int, err *Error) {
-	if at, end := p.whole(b); end > 0 {
-		if ev, ok := p.short(b, at, end); ok {
-			return ev, end, nil
-		}
-	}
 	for {
 		if !p.payload {
 			took, ok, err := p.header(b[n:])
@@ -158,35 +191,6 @@ func (p *Parser) Next(b []byte) (ev Event, n int, err *Error) {
 			return ev, n, nil
 		}
 	}
-}
-
-// short is the quick way for what comes most: a message of one frame, all there,
-// not compressed. If anything is unusual it leaves b as it was, and the event to
-// the long way, which knows every rule.
-func (p *Parser) short(b []byte, at, end int) (ev Event, ok bool) {
-	masked := b[1]&maskBit != 0
-	data := b[at:end:end]
-	switch {
-	case b[0]&rsvBits != 0, masked != p.Server:
-		return ev, false
-	case b[1]&^maskBit == 126 && len(data) <= MaxControl: // not the shortest form
-		return ev, false
-	case p.MaxMessage > 0 && int64(len(data)) > p.MaxMessage:
-		return ev, false
-	}
-	op := Opcode(b[0] &^ finBit)
-	var key uint32
-	if masked {
-		key = binary.LittleEndian.Uint32(b[at-4:])
-		mask.Bytes(data, key)
-	}
-	if op == Text && !utf8.Valid(data) {
-		if masked {
-			mask.Bytes(data, key)
-		}
-		return ev, false
-	}
-	return Event{Kind: Piece, Opcode: op, First: true, Last: true, Data: data}, true
 }
 
 // header reads one header, from b alone or from what was left of the last

@@ -22,11 +22,17 @@ func settings(flags byte) (wire.Parser, twin) {
 	return wire.Parser{Server: tw.server, Deflate: tw.deflate, Fragments: tw.fragments, MaxMessage: tw.max}, tw
 }
 
-// compare feeds in to a Parser in pieces and holds what it says against the twin's view of the same bytes.
+// compare feeds in to a Parser in pieces and holds what it says against the twin's view of the same bytes: without and with
+// the quick way.
 func compare(t *testing.T, flags byte, in, sizes []byte) {
 	t.Helper()
 	p, tw := settings(flags)
-	f := &feeder{p: p}
+	compareWith(t, &feeder{p: p}, tw, flags, in, sizes)
+	compareWith(t, &feeder{p: p, quick: true}, tw, flags, in, sizes)
+}
+
+func compareWith(t *testing.T, f *feeder, tw twin, flags byte, in, sizes []byte) {
+	t.Helper()
 	fed := 0
 	for i := 0; fed < len(in) && f.got.err == nil; i++ {
 		n := len(in) - fed
@@ -37,7 +43,7 @@ func compare(t *testing.T, flags byte, in, sizes []byte) {
 		fed += n
 		want := tw.parse(in[:fed])
 		if diff := f.diff(want); diff != "" {
-			t.Fatalf("flags %d, behind %d of % x: %s", flags, fed, in, diff)
+			t.Fatalf("flags %d, quick %v, behind %d of % x: %s", flags, f.quick, fed, in, diff)
 		}
 	}
 }
@@ -145,6 +151,31 @@ func TestWhole(t *testing.T) {
 		f.feed(t, c.before, nil)
 		if got := f.p.Whole(c.in); got != c.want {
 			t.Errorf("Whole(% x) behind % x is %v", c.in, c.before, got)
+		}
+	}
+}
+
+// Message takes what is usual, and nothing else.
+func TestMessage(t *testing.T) {
+	for _, c := range []struct {
+		in   []byte
+		want bool
+	}{
+		{server(fin|1, "größer"), true},
+		{server(fin|2, "\xff"), true},
+		{server(fin|2, ""), true},
+		{server(fin|2, strings.Repeat("x", 126)), true},
+		{server(fin|2, strings.Repeat("x", 201)), false}, // too long
+		{server(fin|1, "\xff"), false},
+		{server(fin|rsv1|2, "a"), false},
+		{server(2, "a"), false},
+		{server(fin|9, "a"), false},
+		{client(fin|2, "a"), false},
+	} {
+		p := wire.Parser{Server: true, Deflate: true, MaxMessage: 200}
+		in := join(c.in, server(fin|1, "next"))
+		if _, _, n := p.Message(in); n != 0 && n != len(c.in) || (n != 0) != c.want {
+			t.Errorf("Message took %d bytes of % x", n, c.in)
 		}
 	}
 }

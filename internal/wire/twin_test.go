@@ -173,9 +173,10 @@ func validText(s string, complete bool) bool {
 
 // feeder feeds a Parser and collects what it finds, checking each call's promises.
 type feeder struct {
-	p   wire.Parser
-	got meaning
-	msg event
+	p     wire.Parser
+	quick bool // what Message takes is not left to Next
+	got   meaning
+	msg   event
 }
 
 // feed gives b to the parser in pieces of the given sizes, in turn; nil is all at once.
@@ -198,6 +199,10 @@ func (f *feeder) feed(t *testing.T, b []byte, sizes []byte) meaning {
 func (f *feeder) piece(t *testing.T, b []byte) {
 	t.Helper()
 	for at := 0; ; {
+		if n := f.message(t, b[at:]); n > 0 {
+			at += n
+			continue
+		}
 		ev, n, err := f.p.Next(b[at:])
 		if n < 0 || n > len(b)-at || ev.Kind == wire.More && err == nil && n != len(b)-at {
 			t.Fatalf("Next took %d of %d bytes with %+v", n, len(b)-at, ev)
@@ -212,13 +217,38 @@ func (f *feeder) piece(t *testing.T, b []byte) {
 		if at += n; ev.Kind == wire.More {
 			return
 		}
-		if ev.Kind == wire.Piece && len(ev.Data) > 0 && &ev.Data[0] != &b[at-len(ev.Data)] {
-			t.Fatalf("piece %q is not in the bytes fed", ev.Data)
-		}
-		if len(ev.Data) != cap(ev.Data) && ev.Kind == wire.Piece {
-			t.Fatalf("appending to the piece %q would overwrite what follows", ev.Data)
+		if ev.Kind == wire.Piece {
+			checkPlace(t, ev.Data, b[:at])
 		}
 		f.event(t, ev)
+	}
+}
+
+// message takes a message from b the quick way, if there is one, and says how many bytes that took.
+func (f *feeder) message(t *testing.T, b []byte) int {
+	t.Helper()
+	if !f.quick {
+		return 0
+	}
+	before := bytes.Clone(b)
+	op, data, n := f.p.Message(b)
+	if n > 0 {
+		checkPlace(t, data, b[:n])
+		f.event(t, wire.Event{Kind: wire.Piece, Opcode: op, First: true, Last: true, Data: data})
+	} else if op != 0 || data != nil || !bytes.Equal(b, before) {
+		t.Fatalf("Message took nothing of % x, returned %d, % x and left % x", before, op, data, b)
+	}
+	return n
+}
+
+// checkPlace checks that a piece is the end of what was taken, and can't grow into what follows.
+func checkPlace(t *testing.T, piece, taken []byte) {
+	t.Helper()
+	if len(piece) > 0 && &piece[0] != &taken[len(taken)-len(piece)] {
+		t.Fatalf("piece %q is not in the bytes fed", piece)
+	}
+	if len(piece) != cap(piece) {
+		t.Fatalf("appending to the piece %q would overwrite what follows", piece)
 	}
 }
 

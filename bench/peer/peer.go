@@ -73,7 +73,7 @@ type Maker func(cfg Config) func(net.Listener) error
 
 // Servers are all servers that are built in, in the order of the tables' columns.
 var Servers = []*Server{&own, &ownEvents, &ownChain, &ownLogged, &ownTry, &ownWaiter, &ownHub, &gorilla, &coder, &gobwas, &gws, &fast,
-	&melodyServer, &rawTCP, &bun, &npmWS}
+	&melodyServer, &rawTCP, &epoll, &bun, &npmWS}
 
 // onHTTP makes a mode of a handler for net/http.
 func onHTTP(handler func(Config) http.HandlerFunc) Maker {

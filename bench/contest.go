@@ -52,6 +52,9 @@ type contest struct {
 	contestants []*contestant
 }
 
+// warmUp is how many turns go by before one counts.
+const warmUp = 5
+
 // run measures, and reports each contestant's samples through its fields. Contestants that don't support the workload drop
 // out without an error.
 func (c *contest) run() {
@@ -61,7 +64,7 @@ func (c *contest) run() {
 		return
 	}
 	c.each(c.start)
-	c.each(func(x *contestant) error { _, err := c.window(x, c.Time); return err }) // warm up
+	c.each(func(x *contestant) error { _, err := c.window(x, warmUp*c.Time); return err })
 	if c.Shape == Traffic {
 		c.each(c.measureTraffic)
 	}

@@ -8,7 +8,6 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/tidewire/ws/bench/report"
 )
@@ -73,7 +72,7 @@ func goalWorkloads() string {
 }
 
 // goalServers leaves out what no goal refers to, and melody, which is gorilla with something around it.
-const goalServers = "ws,ws-events,ws-trywrite,ws-waiter,gorilla,coder,gobwas,gws,fasthttp,tcp,bun"
+const goalServers = "ws,ws-events,ws-trywrite,ws-waiter,gorilla,coder,gobwas,gws,fasthttp,tcp,epoll,bun"
 
 // writeGoals writes a table of what was reached.
 func writeGoals(w io.Writer, o *options, all []*contest) error {
@@ -85,7 +84,7 @@ func writeGoals(w io.Writer, o *options, all []*contest) error {
 			if chosen, err := choose([]Workload{c.Workload}, g.workloads); err != nil || len(chosen) == 0 {
 				continue
 			}
-			reached, by := g.reached(o, c)
+			reached, text := g.reached(o, c)
 			word := "–"
 			if !math.IsNaN(reached) {
 				measured++
@@ -94,7 +93,7 @@ func writeGoals(w io.Writer, o *options, all []*contest) error {
 					word = "met"
 				}
 			}
-			fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", c.Name, g.server, g.bound(), strings.TrimSpace(report.Number(reached)+" "+by), word)
+			fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", c.Name, g.server, g.bound(), text, word)
 		}
 	}
 	fmt.Fprintf(&b, "\n%d of %d are met.\n\n", met, measured)
@@ -113,24 +112,26 @@ func (g goal) bound() string {
 	return fmt.Sprintf("%v KB a connection", g.most)
 }
 
-// reached is the figure, NaN if there is none, and whose figure it is a ratio to if that isn't clear.
-func (g goal) reached(o *options, c *contest) (x float64, by string) {
+// reached is the figure, NaN if there is none, and its text: with the interval of a ratio, and whose figure it is a ratio to if
+// that isn't clear.
+func (g goal) reached(o *options, c *contest) (x float64, text string) {
 	samples := map[string][]float64{}
 	for _, x := range c.contestants {
 		samples[x.name] = x.samples[g.metric]
 	}
-	switch g.versus {
-	case "":
+	if g.versus == "" {
 		x = report.Median(samples[g.server])
 		if g.metric != Allocs {
 			x /= 1000
 		}
-		return x, ""
-	case bestPeer:
-		best := report.BestPeer(report.Row{Samples: samples}, o.columns(c.Workload))
-		return report.Ratio(samples[g.server], samples[best]), "(" + best + ")"
+		return x, report.Number(x)
 	}
-	return report.Ratio(samples[g.server], samples[g.versus]), ""
+	other, by := g.versus, ""
+	if other == bestPeer {
+		other = report.BestPeer(report.Row{Samples: samples}, o.columns(c.Workload), o.Baseline)
+		by = " (" + other + ")"
+	}
+	return report.Ratio(samples[g.server], samples[other]), report.RatioWithin(samples[g.server], samples[other]) + by
 }
 
 // aimAtGoals makes o a run of all goals, where the command line doesn't say otherwise.
@@ -140,11 +141,5 @@ func (o *options) aimAtGoals(given []string) {
 	}
 	if !slices.Contains(given, "servers") {
 		o.Servers = goalServers
-	}
-	if !slices.Contains(given, "rounds") {
-		o.Rounds = 9
-	}
-	if !slices.Contains(given, "time") {
-		o.Time = 300 * time.Millisecond
 	}
 }

@@ -24,7 +24,7 @@ func TestGoalsExist(t *testing.T) {
 		}
 	}
 	o, err := parseOptions([]string{"-goals"})
-	if err != nil || o.Rounds != 9 || len(o.chosen) < 20 {
+	if err != nil || o.Rounds != 40 || len(o.chosen) < 20 {
 		t.Errorf("%d rounds of %d workloads, error %v", o.Rounds, len(o.chosen), err)
 	}
 	if o, err = parseOptions([]string{"-goals", "-rounds", "2", "-workloads", "upgrade"}); err != nil || o.Rounds != 2 || len(o.chosen) != 1 {

@@ -24,14 +24,39 @@ func Median(x []float64) float64 {
 // both halves of a ratio; a ratio of medians would lose that.
 func Ratio(a, b []float64) float64 { return Median(quotients(a, b)) }
 
-// Spread returns how far the rounds of Ratio lie apart: half the distance from the smallest to the largest, as a share of the
-// median.
-func Spread(a, b []float64) float64 {
+// Interval returns where the true median of the ratios lies with 95 % confidence: between the k-th smallest and the k-th largest
+// of them, whatever their distribution, as long as rounds are independent. With less than six rounds nothing can be said, and
+// both ends are NaN.
+func Interval(a, b []float64) (low, high float64) {
 	q := slices.DeleteFunc(quotients(a, b), math.IsNaN)
-	if len(q) == 0 {
-		return math.NaN()
+	k := rank(len(q))
+	if k == 0 {
+		return math.NaN(), math.NaN()
 	}
-	return (slices.Max(q) - slices.Min(q)) / 2 / Median(q)
+	slices.Sort(q)
+	return q[k-1], q[len(q)-k]
+}
+
+// rank returns the largest k for which less than k of n samples lie below the median in at most 2.5 % of all cases, as less
+// than k of n coins show heads; as many cases have less than k above it.
+func rank(n int) int {
+	total := 0.0
+	for k := range n {
+		if total += chance(k, n); total > 0.025 {
+			return k
+		}
+	}
+	return 0
+}
+
+// chance is how probable it is that k of n coins show heads.
+func chance(k, n int) float64 {
+	return math.Exp(logFactorial(n) - logFactorial(k) - logFactorial(n-k) - float64(n)*math.Ln2)
+}
+
+func logFactorial(n int) float64 {
+	l, _ := math.Lgamma(float64(n) + 1)
+	return l
 }
 
 func quotients(a, b []float64) []float64 {

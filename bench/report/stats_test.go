@@ -2,6 +2,7 @@ package report_test
 
 import (
 	"math"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/tidewire/ws/bench/report"
@@ -53,12 +54,40 @@ func TestRatio(t *testing.T) {
 	}
 }
 
-func TestSpread(t *testing.T) {
-	if got := report.Spread([]float64{9, 10, 13}, []float64{1, 1, 1}); !same(got, 0.2) {
-		t.Errorf("Spread = %v, want (13-9)/2/10", got)
+// The ranks are those of tables of the sign test: rounds 1 to n, in any order, show which were taken.
+func TestInterval(t *testing.T) {
+	for _, c := range []struct {
+		rounds    int
+		low, high float64
+	}{
+		{0, nan, nan}, {5, nan, nan}, {6, 1, 6}, {8, 1, 8}, {9, 2, 8}, {20, 6, 15}, {40, 14, 27}, {100, 40, 61}, {2000, 956, 1045},
+	} {
+		var a, b []float64
+		for _, i := range rand.Perm(c.rounds) {
+			a, b = append(a, 2*float64(i+1), nan), append(b, 2, 1)
+		}
+		if low, high := report.Interval(a, b); !same(low, c.low) || !same(high, c.high) {
+			t.Errorf("%d rounds: %v to %v, want %v to %v", c.rounds, low, high, c.low, c.high)
+		}
 	}
-	if got := report.Spread(nil, nil); !math.IsNaN(got) {
-		t.Errorf("Spread of nothing = %v, want NaN", got)
+}
+
+// Of many intervals of ratios whose median is 1, 95 % must contain that, however skewed they are.
+func TestIntervalIsHonest(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	const trials = 2000
+	hits := 0
+	for range trials {
+		a, b := make([]float64, 40), make([]float64, 40)
+		for i := range a {
+			a[i], b[i] = math.Exp(math.Abs(r.NormFloat64())), math.Exp(math.Abs(r.NormFloat64()))
+		}
+		if low, high := report.Interval(a, b); low <= 1 && 1 <= high {
+			hits++
+		}
+	}
+	if share := float64(hits) / trials; share < 0.94 || share > 0.98 {
+		t.Errorf("%.3f of the intervals contain the median", share)
 	}
 }
 

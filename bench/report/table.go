@@ -42,7 +42,7 @@ func (t *Table) Write(w io.Writer) error {
 	}
 	head = append(head, t.versusHeads(columns)...)
 	if t.Ratios {
-		head = append(head, "spread")
+		head = append(head, "95 %")
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "### %s\n\n", t.Title)
@@ -90,18 +90,20 @@ func (t *Table) versusHeads(columns []Column) (heads []string) {
 func (t *Table) line(r Row, columns []Column) []string {
 	cells := []string{r.Name}
 	var versus []string
-	var spreads []float64
-	best := BestPeer(r, columns)
+	var widths []float64
+	best := BestPeer(r, columns, t.Baseline)
 	for _, c := range columns {
 		cells = append(cells, t.cell(r, c))
 		if c.Ours && t.Versus {
 			versus = append(versus, versusCell(r, c.Name, best))
 		}
-		spreads = append(spreads, Spread(r.Samples[c.Name], r.Samples[t.Baseline]))
+		if c.Name != t.Baseline {
+			widths = append(widths, width(r.Samples[c.Name], r.Samples[t.Baseline]))
+		}
 	}
 	cells = append(cells, versus...)
 	if t.Ratios {
-		cells = append(cells, percent(Median(spreads)))
+		cells = append(cells, percent(Median(widths)))
 	}
 	return cells
 }
@@ -123,11 +125,22 @@ func (t *Table) cell(r Row, c Column) string {
 	return number(Ratio(r.Samples[c.Name], r.Samples[t.Baseline]), "")
 }
 
-// BestPeer names the peer with the lowest median in r, "" if there is none.
-func BestPeer(r Row, columns []Column) string {
+// width is half of the Interval, as a share of the Ratio.
+func width(a, b []float64) float64 {
+	low, high := Interval(a, b)
+	return (high - low) / 2 / Ratio(a, b)
+}
+
+// BestPeer names the peer with the lowest Ratio to the baseline in r, or the lowest median if the baseline has no samples; ""
+// if there is none.
+func BestPeer(r Row, columns []Column, baseline string) string {
+	figure := func(name string) float64 { return Ratio(r.Samples[name], r.Samples[baseline]) }
+	if math.IsNaN(figure(baseline)) {
+		figure = func(name string) float64 { return Median(r.Samples[name]) }
+	}
 	best, low := "", math.Inf(1)
 	for _, c := range columns {
-		if m := Median(r.Samples[c.Name]); c.Peer && m < low {
+		if m := figure(c.Name); c.Peer && m < low {
 			best, low = c.Name, m
 		}
 	}
@@ -142,7 +155,16 @@ func versusCell(r Row, ours, best string) string {
 	if math.IsNaN(q) {
 		return "–"
 	}
-	return fmt.Sprintf("%s (%s)", number(q, ""), best)
+	return fmt.Sprintf("%s (%s)", RatioWithin(r.Samples[ours], r.Samples[best]), best)
+}
+
+// RatioWithin prints the Ratio and, where it is known, its Interval.
+func RatioWithin(a, b []float64) string {
+	low, high := Interval(a, b)
+	if math.IsNaN(low) {
+		return Number(Ratio(a, b))
+	}
+	return fmt.Sprintf("%s [%s, %s]", Number(Ratio(a, b)), Number(low), Number(high))
 }
 
 // Number prints x with about three digits.

@@ -16,15 +16,19 @@ func TestTable(t *testing.T) {
 			{Name: "small", Samples: map[string][]float64{
 				"us": {5000, 6000}, "a": {10000, 12000}, "b": {8000, 9600}, "floor": {400, 480},
 			}},
+			{Name: "often", Samples: map[string][]float64{
+				"us": {57, 55, 54, 50, 45, 48, 52}, "a": {100, 100, 100, 100, 100, 100, 100}, "b": {200, 210, 200, 200, 200, 200, 190},
+			}},
 			{Name: "large", Samples: map[string][]float64{"us": {100}, "b": {400}},
 				Errors: map[string]error{"floor": errors.New("broke")}},
 		},
 	}
 	want := `### Echo
 
-| workload | us | a | b | floor | us / best Go peer | spread |
+| workload | us | a | b | floor | us / best Go peer | 95 % |
 | :-- | --: | --: | --: | --: | --: | --: |
-| small | 0.50 | 11.0 µs | 0.80 | 0.040 | 0.62 (b) | ±0 % |
+| small | 0.50 | 11.0 µs | 0.80 | 0.040 | 0.62 (b) | – |
+| often | 0.52 | 0.10 µs | 2.00 | – | 0.52 [0.45, 0.57] (a) | ±8 % |
 | large | 0.10 µs | – | 0.40 µs | failed | 0.25 (b) | – |
 
 `

@@ -219,12 +219,15 @@ func (a *acceptance) connect(nc net.Conn, r *http.Request, protocol string, rw *
 	cfg.Subprotocol = protocol
 	cfg.Compression = a.compression
 	cfg.Codec = a.opts.Codecs[protocol]
-	cfg.LocalAddr, cfg.RemoteAddr = nc.LocalAddr(), nc.RemoteAddr()
 	cfg.Keeper = a.keeper
 	if rw != nil {
 		cfg.Early, _ = rw.Peek(rw.Reader.Buffered())
 	}
-	c := conn.NewFrom(conn.NetTransport(nc), cfg)
+	transport := conn.NetTransport
+	if a.events {
+		transport = conn.EngineTransport
+	}
+	c := conn.NewFrom(transport(nc), cfg)
 	*cfg = conn.Config{}
 	configs.Put(cfg)
 	if rw != nil { // their 8 KiB would live as long as the handler does

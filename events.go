@@ -16,6 +16,10 @@ import (
 // returns. ctx ends with the connection. An error or a panic closes the
 // connection as Handler says.
 //
+// On Linux a plain TCP connection's socket is taken from its net.Conn, which is
+// closed then: whoever has kept that from http.Server's ConnContext or ConnState
+// can't set options or end the connection by it any more.
+//
 // Message may read on by itself: Read, Messages and the other methods of c return
 // what comes after m, and what they have left comes to Message again.
 //

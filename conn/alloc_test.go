@@ -32,7 +32,7 @@ func TestNoAllocations(t *testing.T) {
 	if race {
 		t.Skip("the race detector empties pools")
 	}
-	for _, s := range []stream{overTCP, overUnix, small(1 << 20)} {
+	for _, s := range []stream{overTCP, overOwn, overUnix, small(1 << 20)} {
 		runOver(t, s, func(t *testing.T, m mode) {
 			for _, n := range []int{10, 1000, 20_000, 64 << 10} {
 				c, p := m.raw(t, conn.Config{ControlRate: -1})

@@ -533,7 +533,7 @@ func TestCloseInTheMiddle(t *testing.T) {
 // Codes of failures reach a peer over TCP that goes on sending, and reads only later: what it has sent is drained for a while
 // before the socket is closed, for else a reset would take the code away.
 func TestFailureReachesBusyPeer(t *testing.T) {
-	for _, s := range []stream{overTCP, overTLS, overUnix} {
+	for _, s := range []stream{overTCP, overOwn, overTLS, overUnix} {
 		runOver(t, s, func(t *testing.T, m mode) {
 			for _, c := range []struct {
 				code conn.StatusCode
@@ -720,7 +720,7 @@ func TestCloseRead(t *testing.T) {
 // A peer that takes nothing any more can't hold up Close, CloseNow or a Write that is given up, although closing TLS wants to
 // write.
 func TestCloseStuckPeer(t *testing.T) {
-	stuck := stream{"tls-memory", func(t testing.TB) (net.Conn, net.Conn) { return secured(t, overMemory) }}
+	stuck := stream{name: "tls-memory", ends: func(t testing.TB) (net.Conn, net.Conn) { return secured(t, overMemory) }}
 	for _, m := range []mode{{stream: overMemory}, {stream: stuck}, {stream: stuck, client: true}} {
 		for name, end := range map[string]func(c *conn.Conn) error{
 			"CloseNow": func(c *conn.Conn) error { return c.CloseNow() },

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tidewire/ws/codec"
+	"github.com/tidewire/ws/internal/wire"
 )
 
 // Config describes a connection to New. The zero value is a server's end with
@@ -19,7 +20,7 @@ type Config struct {
 	Parent      context.Context // what Conn.Context derives from; its end ends the connection; nil: Background
 	Subprotocol string          // what the handshake settled on
 	Codec       codec.Codec     // nil: codec.JSON
-	LocalAddr   net.Addr
+	LocalAddr   net.Addr        // nil, like RemoteAddr: the transport's own
 	RemoteAddr  net.Addr
 	Early       []byte // bytes that arrived behind the handshake; copied by New
 
@@ -99,8 +100,7 @@ type Conn struct {
 	writesCut   bool // a write cut by a deadline leaves t usable
 	subprotocol string
 	codec       codec.Codec
-	local       net.Addr
-	remote      net.Addr
+	addrs       addresses // nil: none
 	ctx         context.Context
 	cancel      context.CancelCauseFunc
 	stopParent  func() bool // nil: the parent can't end; guarded by out.mu
@@ -172,7 +172,9 @@ func New(t Transport, cfg Config) *Conn { return NewFrom(t, &cfg) }
 // stack to spare: cfg is large. It is not kept.
 func NewFrom(t Transport, cfg *Config) *Conn {
 	c := &Conn{t: t}
-	c.socket = c.raw.init(c)
+	if c.socket = c.raw.init(c); !c.socket {
+		c.in.first = new([wire.MaxHeader]byte)
+	}
 	c.init(cfg)
 	c.start(cfg.Parent)
 	return c
@@ -181,7 +183,9 @@ func NewFrom(t Transport, cfg *Config) *Conn {
 func (c *Conn) init(cfg *Config) {
 	c.client, c.poison = cfg.Client, cfg.Poison
 	c.subprotocol, c.codec = cfg.Subprotocol, cfg.Codec
-	c.local, c.remote = cfg.LocalAddr, cfg.RemoteAddr
+	if c.addrs, _ = c.t.(addresses); cfg.LocalAddr != nil || cfg.RemoteAddr != nil {
+		c.addrs = fixedAddrs{cfg.LocalAddr, cfg.RemoteAddr}
+	}
 	if c.codec == nil {
 		c.codec = codec.JSON
 	}
@@ -245,10 +249,20 @@ func (c *Conn) OnClosed(f func()) {
 func (c *Conn) Subprotocol() string { return c.subprotocol }
 
 // LocalAddr is this end's network address; nil if the transport has none.
-func (c *Conn) LocalAddr() net.Addr { return c.local }
+func (c *Conn) LocalAddr() net.Addr {
+	if c.addrs == nil {
+		return nil
+	}
+	return c.addrs.LocalAddr()
+}
 
 // RemoteAddr is the other end's network address; nil if the transport has none.
-func (c *Conn) RemoteAddr() net.Addr { return c.remote }
+func (c *Conn) RemoteAddr() net.Addr {
+	if c.addrs == nil {
+		return nil
+	}
+	return c.addrs.RemoteAddr()
+}
 
 // Codec is the codec that was chosen for the connection.
 func (c *Conn) Codec() codec.Codec { return c.codec }

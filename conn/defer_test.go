@@ -28,7 +28,7 @@ func (c counting) Write(p []byte) (int, error) {
 // counted is a stream in memory whose first end's writes are counted.
 func counted() (stream, *atomic.Int64) {
 	writes := new(atomic.Int64)
-	return stream{"memory", func(t testing.TB) (a, b net.Conn) {
+	return stream{name: "memory", ends: func(t testing.TB) (a, b net.Conn) {
 		a, b = overMemory.ends(t)
 		return counting{a, writes}, b
 	}}, writes
@@ -88,7 +88,7 @@ func TestDeferral(t *testing.T) {
 // The same with system calls. (More than one, because a read gets what its buffer holds.)
 func TestDeferralOnSockets(t *testing.T) {
 	const n = 200
-	for _, s := range []stream{overTCP, overUnix} {
+	for _, s := range []stream{overTCP, overOwn, overUnix} {
 		runOver(t, s, func(t *testing.T, m mode) {
 			c, p := m.raw(t, conn.Config{})
 			p.write(requests(p, n))
@@ -162,7 +162,7 @@ func TestWritersCombine(t *testing.T) {
 	for _, client := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			writes := new(atomic.Int64)
-			m := mode{client: client, stream: stream{"memory", func(t testing.TB) (a, b net.Conn) {
+			m := mode{client: client, stream: stream{name: "memory", ends: func(t testing.TB) (a, b net.Conn) {
 				a, b = small(1000).ends(t)
 				return counting{a, writes}, b
 			}}}
@@ -201,7 +201,7 @@ func TestOneWriteAMessage(t *testing.T) {
 			}
 		}
 	}
-	for _, s := range []stream{overTCP, overUnix} {
+	for _, s := range []stream{overTCP, overOwn, overUnix} {
 		for name, write := range writers {
 			for _, n := range []int{0, 125, 126, 10_000, 64<<10 - 14, 100_000} {
 				if name == "Writer" && n > 60_000 {

@@ -177,7 +177,7 @@ func TestEngineHandlerReads(t *testing.T) {
 
 // Handlers that block, and peers that flood, don't hold up other connections of the same engine.
 func TestEngineIsFair(t *testing.T) {
-	for _, s := range []stream{overTCP} {
+	for _, s := range []stream{overTCP, overOwn} {
 		var e conn.Engine
 		release := make(chan struct{})
 		for i := range 4 * runtime.GOMAXPROCS(0) {

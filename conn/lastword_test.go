@@ -27,7 +27,7 @@ func TestWriteHearsLastWord(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			for _, s := range []stream{overTCP, overUnix} {
+			for _, s := range []stream{overTCP, overOwn, overUnix} {
 				runOver(t, s, func(t *testing.T, m mode) {
 					c, peer := m.raw(t, conn.Config{})
 					peer.send(fin|text, "a message that nobody has read")

@@ -145,7 +145,20 @@ func TestGetters(t *testing.T) {
 	if name := c.Codec().Name(); name != "json" {
 		t.Errorf("codec %q", name)
 	}
-	if c, _ := (mode{stream: overMemory}).raw(t, conn.Config{}); c.Compression().Enabled() || c.LocalAddr() != nil {
-		t.Errorf("%+v %v", c.Compression(), c.LocalAddr())
+	run(t, func(t *testing.T, m mode) {
+		c, p := m.raw(t, conn.Config{})
+		if c.Compression().Enabled() || c.LocalAddr().String() != p.nc.RemoteAddr().String() || c.RemoteAddr().String() != p.nc.LocalAddr().String() {
+			t.Errorf("%+v %v %v", c.Compression(), c.LocalAddr(), c.RemoteAddr())
+		}
+	})
+	if c := conn.New(bare{}, conn.Config{}); c.LocalAddr() != nil || c.RemoteAddr() != nil {
+		t.Errorf("%v %v", c.LocalAddr(), c.RemoteAddr())
+	} else {
+		c.CloseNow()
 	}
 }
+
+// bare is a transport without addresses, which ends at once.
+type bare struct{ conn.Transport }
+
+func (bare) Close() error { return nil }

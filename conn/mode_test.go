@@ -27,15 +27,24 @@ type mode struct {
 
 // A stream makes the two ends of one.
 type stream struct {
-	name string
-	ends func(t testing.TB) (a, b net.Conn)
+	name  string
+	ends  func(t testing.TB) (a, b net.Conn)
+	owned bool // what is under test has the socket to itself, as over an Engine
+}
+
+func (s stream) transport(nc net.Conn) conn.Transport {
+	if s.owned {
+		return conn.EngineTransport(nc)
+	}
+	return conn.NetTransport(nc)
 }
 
 var (
-	overTCP    = stream{"tcp", func(t testing.TB) (a, b net.Conn) { return dialled(t, "tcp", "127.0.0.1:0") }}
-	overUnix   = stream{"unix", func(t testing.TB) (a, b net.Conn) { return dialled(t, "unix", filepath.Join(t.TempDir(), "s")) }}
-	overMemory = stream{"memory", func(testing.TB) (a, b net.Conn) { return wstest.Pipe() }}
-	overTLS    = stream{"tls", func(t testing.TB) (a, b net.Conn) { return secured(t, overTCP) }}
+	overTCP    = stream{name: "tcp", ends: func(t testing.TB) (a, b net.Conn) { return dialled(t, "tcp", "127.0.0.1:0") }}
+	overOwn    = stream{name: "own", ends: overTCP.ends, owned: true}
+	overUnix   = stream{name: "unix", ends: func(t testing.TB) (a, b net.Conn) { return dialled(t, "unix", filepath.Join(t.TempDir(), "s")) }}
+	overMemory = stream{name: "memory", ends: func(testing.TB) (a, b net.Conn) { return wstest.Pipe() }}
+	overTLS    = stream{name: "tls", ends: func(t testing.TB) (a, b net.Conn) { return secured(t, overTCP) }}
 )
 
 func (m mode) String() string {
@@ -51,7 +60,7 @@ func (m mode) String() string {
 
 // run runs f for both roles over every kind of stream.
 func run(t *testing.T, f func(t *testing.T, m mode)) {
-	for _, s := range []stream{overTCP, overTLS, overUnix, overMemory} {
+	for _, s := range []stream{overTCP, overOwn, overTLS, overUnix, overMemory} {
 		runOver(t, s, f)
 	}
 }
@@ -81,7 +90,7 @@ func (m mode) pair(t testing.TB, cfg, peerCfg conn.Config) (c, peer *conn.Conn) 
 		agreed := conn.Compression{ServerMaxWindowBits: 15, ClientMaxWindowBits: 12}
 		cfg.Compression, peerCfg.Compression = agreed, agreed
 	}
-	c, peer = conn.New(conn.NetTransport(a), cfg), conn.New(conn.NetTransport(b), peerCfg)
+	c, peer = conn.New(m.stream.transport(a), cfg), conn.New(conn.NetTransport(b), peerCfg)
 	t.Cleanup(func() { c.CloseNow(); peer.CloseNow() })
 	return c, peer
 }
@@ -91,7 +100,7 @@ func (m mode) raw(t testing.TB, cfg conn.Config) (*conn.Conn, *rawPeer) {
 	t.Helper()
 	a, b := m.stream.ends(t)
 	cfg.Client = m.client
-	c := conn.New(conn.NetTransport(a), cfg)
+	c := conn.New(m.stream.transport(a), cfg)
 	t.Cleanup(func() { c.CloseNow(); b.Close() })
 	return c, newRawPeer(t, b, !m.client)
 }

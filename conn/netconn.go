@@ -86,8 +86,8 @@ func (n *netConn) Close() error {
 	return n.c.Close(context.Background(), StatusNormal, "")
 }
 
-func (n *netConn) LocalAddr() net.Addr  { return addrOr(n.c.local) }
-func (n *netConn) RemoteAddr() net.Addr { return addrOr(n.c.remote) }
+func (n *netConn) LocalAddr() net.Addr  { return addrOr(n.c.LocalAddr()) }
+func (n *netConn) RemoteAddr() net.Addr { return addrOr(n.c.RemoteAddr()) }
 
 func (n *netConn) SetDeadline(t time.Time) error {
 	return errors.Join(n.SetReadDeadline(t), n.SetWriteDeadline(t))

@@ -16,9 +16,8 @@ import (
 // each processor, made with the first connection and closed with the last.
 //
 // An epoll set is itself a descriptor that the runtime's netpoller can wait for,
-// so that no thread is blocked. The sockets stay in the netpoller as well, for
-// writes that wait, and reads of handlers; with nobody waiting there for what
-// arrives, that costs next to nothing.
+// so that no thread is blocked. A socket is in the netpoller as well only once a
+// call has had to wait for it, or if it is still package net's.
 type poller struct {
 	mu     sync.Mutex
 	shards []*shard // nil: no connections

@@ -176,7 +176,7 @@ func TestCutWriteIsFinished(t *testing.T) {
 			}
 		})
 	}
-	for _, s := range []stream{overTCP, overUnix} {
+	for _, s := range []stream{overTCP, overOwn, overUnix} {
 		runOver(t, s, func(t *testing.T, m mode) {
 			var err error
 			for range 5 { // there is a second for it, which may not be enough on a busy machine
@@ -225,7 +225,7 @@ func cutWrite(t *testing.T, m mode, pause time.Duration) error {
 
 // TLS can't continue a write that was cut, so that one has the second that the close frame has.
 func TestCallsEndWithConnectionOverTLS(t *testing.T) {
-	stuck := stream{"tls-memory", func(t testing.TB) (net.Conn, net.Conn) { return secured(t, overMemory) }}
+	stuck := stream{name: "tls-memory", ends: func(t testing.TB) (net.Conn, net.Conn) { return secured(t, overMemory) }}
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := mode{stream: stuck}.raw(t, conn.Config{})
 		written := start(func() error { return c.Write(context.Background(), conn.Binary, payload(1<<20)) })

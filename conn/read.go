@@ -43,8 +43,8 @@ type inbound struct {
 	stream *messageReader
 
 	// first is where a transport without readiness is waited on: a waiting
-	// connection holds no buffer but this.
-	first [wire.MaxHeader]byte
+	// connection holds no buffer but this. nil for a socket.
+	first *[wire.MaxHeader]byte
 }
 
 // maxRead is the most that is read with one call, so that a huge message

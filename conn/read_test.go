@@ -35,7 +35,7 @@ func conversation(p *rawPeer) (bytes []byte, messages []string) {
 
 // A Read may be given up behind any byte, and nothing is lost.
 func TestReadGivenUpAnywhere(t *testing.T) {
-	overTLSInMemory := stream{"tls-memory", func(t testing.TB) (net.Conn, net.Conn) { return secured(t, overMemory) }}
+	overTLSInMemory := stream{name: "tls-memory", ends: func(t testing.TB) (net.Conn, net.Conn) { return secured(t, overMemory) }}
 	for _, s := range []stream{overMemory, overTLSInMemory} {
 		runOver(t, s, func(t *testing.T, m mode) {
 			bytes, want := conversation(newRawPeer(t, nil, !m.client))
@@ -251,7 +251,7 @@ func TestReadWaitsForTurn(t *testing.T) {
 
 // A context that outlives many connections isn't held by those that have ended.
 func TestReadLeavesNoWatch(t *testing.T) {
-	for _, s := range []stream{overMemory, overTCP} {
+	for _, s := range []stream{overMemory, overTCP, overOwn} {
 		ctx := &countingContext{Context: t.Context(), done: make(chan struct{})}
 		for range 50 {
 			c, p := mode{stream: s}.raw(t, conn.Config{})

@@ -39,12 +39,37 @@ func NetTransport(nc net.Conn) Transport {
 	return netTransport{nc}
 }
 
+// EngineTransport is NetTransport for a connection that an Engine will run. Of a
+// *net.TCPConn it takes the socket where that is of use: nc is closed then.
+func EngineTransport(nc net.Conn) Transport {
+	if tcp, ok := nc.(*net.TCPConn); ok {
+		if t, ok := ownSocket(tcp); ok {
+			return t
+		}
+	}
+	return NetTransport(nc)
+}
+
+// addresses are a transport's, if it has any.
+type addresses interface {
+	LocalAddr() net.Addr
+	RemoteAddr() net.Addr
+}
+
+// fixedAddrs are those of a Config.
+type fixedAddrs struct{ local, remote net.Addr }
+
+func (a fixedAddrs) LocalAddr() net.Addr  { return a.local }
+func (a fixedAddrs) RemoteAddr() net.Addr { return a.remote }
+
 // netTransport hides any SyscallConn that a wrapper has promoted: its bytes
 // may not be the socket's.
 type netTransport struct{ nc net.Conn }
 
 func (t netTransport) Read(p []byte) (int, error)         { return t.nc.Read(p) }
 func (t netTransport) Write(p []byte) (int, error)        { return t.nc.Write(p) }
+func (t netTransport) LocalAddr() net.Addr                { return t.nc.LocalAddr() }
+func (t netTransport) RemoteAddr() net.Addr               { return t.nc.RemoteAddr() }
 func (t netTransport) SetReadDeadline(d time.Time) error  { return t.nc.SetReadDeadline(d) }
 func (t netTransport) SetWriteDeadline(d time.Time) error { return t.nc.SetWriteDeadline(d) }
 

@@ -22,11 +22,11 @@ const mayArrive = " (the message was being sent and may still arrive)"
 
 // small is a stream in memory that holds n bytes each way.
 func small(n int) stream {
-	return stream{fmt.Sprint("memory", n), func(testing.TB) (a, b net.Conn) { return wstest.PipeSize(n) }}
+	return stream{name: fmt.Sprint("memory", n), ends: func(testing.TB) (a, b net.Conn) { return wstest.PipeSize(n) }}
 }
 
 // overTLSInMemory is for bubbles.
-var overTLSInMemory = stream{"tls-memory", func(t testing.TB) (net.Conn, net.Conn) { return secured(t, overMemory) }}
+var overTLSInMemory = stream{name: "tls-memory", ends: func(t testing.TB) (net.Conn, net.Conn) { return secured(t, overMemory) }}
 
 // A Write that waits for others, and is given up, has sent nothing and disturbs nobody.
 func TestWriteGivenUpInTheQueue(t *testing.T) {

@@ -84,9 +84,13 @@ func header(m Message, fin bool) wire.Header {
 }
 
 func (t MessageType) check() error {
-	if t == Text || t == Binary {
-		return nil
+	if t != Text && t != Binary {
+		return typeError(t)
 	}
+	return nil
+}
+
+func typeError(t MessageType) error {
 	return fmt.Errorf("ws: write: message type %d is neither Text nor Binary", byte(t))
 }
 

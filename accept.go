@@ -46,14 +46,31 @@ func Accept(w http.ResponseWriter, r *http.Request, o *AcceptOptions) (*Conn, er
 
 // acceptance is one upgrade on its way to a connection.
 type acceptance struct {
-	opts   *Options
-	keeper *conn.Keeper // nil: one of the connection's own
-	group  *Group       // the handler's; nil: none. opts may have another one
-	serve  bool         // the handler's Serve is to be called: the context has the request
-	events bool         // the request is over before the connection is
+	handler  *Handler    // nil: a bare Accept
+	opts     *Options    // the handler's, if Configure hasn't changed them
+	lifetime *time.Timer // ends the connection; nil: nothing does
+}
 
-	compression conn.Compression // settled by agree
-	lifetime    *time.Timer      // ends the connection; nil: nothing does
+// keeper watches over the connection; nil: one of its own.
+func (a *acceptance) keeper() *conn.Keeper {
+	if a.handler == nil {
+		return nil
+	}
+	return &a.handler.keeper
+}
+
+// group has the handler's connections; nil: none. opts may have another one.
+func (a *acceptance) group() *Group {
+	if a.handler == nil {
+		return nil
+	}
+	return &a.handler.live
+}
+
+// agreement is what a handshake has settled.
+type agreement struct {
+	handshake.Response
+	compression conn.Compression
 }
 
 func (a *acceptance) accept(w http.ResponseWriter, r *http.Request) (*Conn, error) {
@@ -63,11 +80,11 @@ func (a *acceptance) accept(w http.ResponseWriter, r *http.Request) (*Conn, erro
 		a.refuse(w, r, *ref)
 		return nil, fmt.Errorf("ws: accept: refused with %d: %s", ref.Status, ref.Text)
 	}
-	nc, rw, err := a.hijack(w, r, agreed)
+	nc, rw, err := a.hijack(w, r, agreed.Response)
 	if err != nil {
 		return nil, err
 	}
-	c := a.connect(nc, r, agreed.Protocol, rw)
+	c := a.connect(nc, r, agreed, rw)
 	opened := false
 	defer func() { // a hook may panic: net/http forgets a connection that was taken over
 		if !opened {
@@ -75,7 +92,7 @@ func (a *acceptance) accept(w http.ResponseWriter, r *http.Request) (*Conn, erro
 			a.leave(c)
 		}
 	}()
-	if !a.join(c, rec, agreed) {
+	if !a.join(c, rec, agreed.Response) {
 		return nil, errors.New("ws: accept: the request has been upgraded already")
 	}
 	a.observeOpened(c, r)
@@ -84,8 +101,8 @@ func (a *acceptance) accept(w http.ResponseWriter, r *http.Request) (*Conn, erro
 }
 
 // agree checks the handshake and settles what it leaves open.
-func (a *acceptance) agree(r *http.Request, rec *upgrade.Record) (handshake.Response, *upgrade.Refusal) {
-	var agreed handshake.Response
+func (a *acceptance) agree(r *http.Request, rec *upgrade.Record) (agreement, *upgrade.Refusal) {
+	var agreed agreement
 	key, err := handshake.CheckRequest(r)
 	if err != nil {
 		return agreed, refusal("handshake", err)
@@ -115,9 +132,10 @@ func (a *acceptance) agree(r *http.Request, rec *upgrade.Record) (handshake.Resp
 		return agreed, refusal("handshake", err)
 	}
 	if extensions != "" {
-		a.compression = conn.Compression(params)
+		agreed.compression = conn.Compression(params)
 	}
-	return handshake.Response{Key: key, Protocol: protocol, Extensions: extensions, Header: a.opts.Header}, nil
+	agreed.Response = handshake.Response{Key: key, Protocol: protocol, Extensions: extensions, Header: a.opts.Header}
+	return agreed, nil
 }
 
 func refusal(by string, err error) *upgrade.Refusal {
@@ -202,30 +220,28 @@ var configs = sync.Pool{New: func() any { return new(conn.Config) }}
 
 // connect makes the connection. rw, which may be nil, has what the client has
 // sent behind its handshake.
-func (a *acceptance) connect(nc net.Conn, r *http.Request, protocol string, rw *bufio.ReadWriter) *Conn {
+func (a *acceptance) connect(nc net.Conn, r *http.Request, agreed agreement, rw *bufio.ReadWriter) *Conn {
 	cfg := configs.Get().(*conn.Config)
 	a.opts.configure(cfg)
-	switch {
-	case a.events: // nothing of the request may live as long as the connection
+	transport := conn.NetTransport
+	switch h := a.handler; {
+	case h == nil:
+		cfg.Parent = context.WithoutCancel(r.Context())
+	case h.Serve != nil:
+		cfg.Parent = requestContext{r}
+	default: // nothing of the request may live as long as the connection
 		cfg.Parent = context.Background()
 		if rec := upgrade.From(r.Context()); rec != nil {
 			cfg.Parent = upgrade.NewContext(cfg.Parent, rec)
 		}
-	case a.serve:
-		cfg.Parent = requestContext{r}
-	default:
-		cfg.Parent = context.WithoutCancel(r.Context())
+		transport = conn.EngineTransport
 	}
-	cfg.Subprotocol = protocol
-	cfg.Compression = a.compression
-	cfg.Codec = a.opts.Codecs[protocol]
-	cfg.Keeper = a.keeper
+	cfg.Subprotocol = agreed.Protocol
+	cfg.Compression = agreed.compression
+	cfg.Codec = a.opts.Codecs[agreed.Protocol]
+	cfg.Keeper = a.keeper()
 	if rw != nil {
 		cfg.Early, _ = rw.Peek(rw.Reader.Buffered())
-	}
-	transport := conn.NetTransport
-	if a.events {
-		transport = conn.EngineTransport
 	}
 	c := conn.NewFrom(transport(nc), cfg)
 	*cfg = conn.Config{}
@@ -238,7 +254,7 @@ func (a *acceptance) connect(nc net.Conn, r *http.Request, protocol string, rw *
 
 // join makes the connection known to its groups and to the middleware.
 func (a *acceptance) join(c *Conn, rec *upgrade.Record, agreed handshake.Response) bool {
-	a.group.add(c)
+	a.group().add(c)
 	a.opts.Group.add(c)
 	opened := upgrade.Opening{Subprotocol: agreed.Protocol, Extensions: agreed.Extensions}
 	ok := rec.Open(opened, func() { c.CloseCause(statusUnauthorized, "credential expired", conn.ErrExpired) })
@@ -268,12 +284,12 @@ func (a *acceptance) over(c *Conn, rec *upgrade.Record) {
 }
 
 func (a *acceptance) leave(c *Conn) {
-	a.group.remove(c)
+	a.group().remove(c)
 	a.opts.Group.remove(c)
 }
 
 func (a *acceptance) draining() (retryAfter time.Duration, draining bool) {
-	if d, ok := a.group.draining(); ok {
+	if d, ok := a.group().draining(); ok {
 		return d, true
 	}
 	return a.opts.Group.draining()

@@ -64,9 +64,9 @@ func (e eventContext) Value(key any) any {
 }
 
 // startEvents opens the connection and leaves it to the engine.
-func (s *session) startEvents(r *http.Request, h EventHandler, engine *conn.Engine) {
+func (s *session) startEvents(r *http.Request) {
 	base := context.Background()
-	if o, ok := h.(opener); ok {
+	if o, ok := s.handler.Events.(opener); ok {
 		ctx := eventContext{s.c.Context(), requestContext{r}}
 		err := s.protect(func() (err error) {
 			base, err = o.Open(ctx, s.c)
@@ -85,8 +85,8 @@ func (s *session) startEvents(r *http.Request, h EventHandler, engine *conn.Engi
 		stop := context.AfterFunc(base, func() { s.c.CloseCause(StatusGoingAway, "", context.Cause(base)) })
 		context.AfterFunc(s.c.Context(), func() { stop() })
 	}
-	s.handler, s.ctx = h, eventContext{s.c.Context(), base}
-	engine.Run(s.c, s)
+	s.ctx = eventContext{s.c.Context(), base}
+	s.handler.engine.Run(s.c, s)
 }
 
 var _ conn.Events = (*session)(nil)
@@ -94,14 +94,14 @@ var _ conn.Events = (*session)(nil)
 // Message is the engine's call for one message.
 func (s *session) Message(m Message) (err error) {
 	defer s.recovered(&err)
-	return s.handler.Message(s.ctx, s.c, m)
+	return s.handler.Events.Message(&s.ctx, s.c, m)
 }
 
 // Ended is the engine's last call.
 func (s *session) Ended(err error) {
 	defer s.end()
 	s.finish(err)
-	if h, ok := s.handler.(closer); ok {
+	if h, ok := s.handler.Events.(closer); ok {
 		s.finish(s.protect(func() error {
 			h.Closed(s.c, context.Cause(s.c.Context()))
 			return nil

@@ -67,8 +67,7 @@ func Refuse(status int, text string) error { return &refusedError{status, text} 
 // Events when Open has returned.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s := &session{record: upgrade.From(r.Context())}
-	s.opts, s.keeper, s.group = &h.Options, &h.keeper, &h.live
-	s.serve, s.events = h.Serve != nil, h.Events != nil
+	s.handler, s.opts = h, &h.Options
 	if err := h.misuse(); err != nil {
 		_ = s.broken(w, r, err)
 		return
@@ -85,7 +84,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return // answered, and logged if it is this side's fault
 	}
 	if h.Events != nil {
-		s.startEvents(r, h.Events, &h.engine)
+		s.startEvents(r)
 		return
 	}
 	defer s.end()
@@ -122,10 +121,9 @@ func (h *Handler) Shutdown(ctx context.Context) error { return h.live.shutdown(c
 // session is a connection in the hands of a Handler.
 type session struct {
 	acceptance
-	c       *Conn
-	record  *upgrade.Record
-	handler EventHandler    // nil: Serve
-	ctx     context.Context // of events' messages
+	c      *Conn
+	record *upgrade.Record
+	ctx    eventContext // of events' messages
 }
 
 // end runs when no more of the user's code will: it waits until the connection,

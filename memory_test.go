@@ -8,7 +8,9 @@ import (
 	"net"
 	"net/http"
 	"runtime"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/tidewire/ws"
 )
@@ -60,9 +62,74 @@ func stackInUse() uint64 {
 	return m.StackInuse
 }
 
+// TestIdleMemory: what a connection of Events that has echoed a message keeps, stack apart: two thirds of a kilobyte
+// for the Conn, and half of one for its context, its socket, its place in the engine and the groups, and its figures.
+func TestIdleMemory(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/ws", &ws.Handler{Events: echoMessage})
+	srv := &http.Server{Handler: mux}
+	defer srv.Close()
+	go srv.Serve(ln)
+	const n, most = 2000, 1300
+	clients := make([]socket, 0, 1+n)
+	defer func() {
+		for _, s := range clients {
+			syscall.Close(int(s))
+		}
+	}()
+	open := func() {
+		s, err := connectSocket(ln.Addr().(*net.TCPAddr).Port)
+		if err != nil {
+			t.Fatal(err)
+		}
+		clients = append(clients, s)
+		echoOnce(t, s)
+	}
+	open() // with the first one comes what all share
+	before := kept()
+	for range n {
+		open()
+	}
+	var each int64
+	for range 50 { // net/http's goroutines take their time to end
+		if each = int64(kept()-before) / n; each <= most {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	t.Errorf("%d bytes a connection, want at most %d", each, most)
+}
+
+// kept is the heap after a collection, and what the runtime keeps beside it, such as the descriptors that it polls.
+func kept() uint64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.GC() // what finalizers and pools had hold of
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc + m.OtherSys
+}
+
+// socket is a client's end that takes nothing of this process's memory.
+type socket int
+
+func connectSocket(port int) (socket, error) {
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return 0, err
+	}
+	return socket(fd), syscall.Connect(fd, &syscall.SockaddrInet4{Port: port, Addr: [4]byte{127, 0, 0, 1}})
+}
+
+func (s socket) Read(p []byte) (int, error)  { return syscall.Read(int(s), p) }
+func (s socket) Write(p []byte) (int, error) { return syscall.Write(int(s), p) }
+
 // echoOnce does a handshake, and sends a message and reads it back, without any
 // goroutine or buffer of this side's.
-func echoOnce(t *testing.T, nc net.Conn) {
+func echoOnce(t *testing.T, nc io.ReadWriter) {
 	t.Helper()
 	fmt.Fprint(nc, "GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")

@@ -42,7 +42,7 @@ func ObserveRefusals(o *Observer) func(http.Handler) http.Handler {
 // refuse answers a request that is not to become a connection.
 func (a *acceptance) refuse(w http.ResponseWriter, r *http.Request, ref upgrade.Refusal) {
 	upgrade.Refuse(w, r, ref)
-	a.group.refused()
+	a.group().refused()
 	a.opts.Group.refused()
 	o := a.opts.Observer
 	if o != nil && o.Refused != nil && r.Context().Value(observedKey{}) != o {

@@ -54,16 +54,12 @@ func (c *Conn) conclude(cause error) {
 		o.timer.Stop()
 	}
 	o.changed()
-	fs := o.onClosed
+	closed := o.onClosed
 	o.onClosed = nil
 	o.mu.Unlock()
 	c.cancel(cause)
-	if len(fs) > 0 {
-		go func() {
-			for _, f := range fs {
-				f()
-			}
-		}()
+	if closed != nil {
+		go closed()
 	}
 	c.observer.observeClosed(c, cause)
 	if a := c.attached.Load(); a != nil {
@@ -75,7 +71,7 @@ func (c *Conn) conclude(cause error) {
 func (c *Conn) release() {
 	c.released.Do(func() {
 		_ = c.t.Close()
-		c.cuts.forget()
+		c.cuts.Load().forget()
 		c.watch.stop()
 		c.out.mu.Lock()
 		if c.stopParent != nil {

@@ -92,18 +92,17 @@ func limit[T int | int32 | int64 | time.Duration](v, def T) T {
 // Config.Parent, whichever comes first.
 type Conn struct {
 	// Fixed by New.
-	t           Transport
-	socket      bool // raw reads and writes t; else its own methods do
-	raw         rawIO
-	client      bool
-	poison      bool
-	writesCut   bool // a write cut by a deadline leaves t usable
-	subprotocol string
-	codec       codec.Codec
-	addrs       addresses // nil: none
-	ctx         context.Context
-	cancel      context.CancelCauseFunc
-	stopParent  func() bool // nil: the parent can't end; guarded by out.mu
+	t          Transport
+	socket     bool // raw reads and writes t; else its own methods do
+	raw        rawIO
+	client     bool
+	poison     bool
+	writesCut  bool      // a write cut by a deadline leaves t usable
+	protocol   *protocol // nil: none, and JSON
+	addrs      addresses // nil: none
+	ctx        context.Context
+	cancel     context.CancelCauseFunc
+	stopParent func() bool // nil: the parent can't end; guarded by out.mu
 
 	deflate *compression // nil: messages are not compressed
 
@@ -120,13 +119,19 @@ type Conn struct {
 
 	metered atomic.Pointer[meter] // nil: no message has been read or written
 
-	cuts  interrupts
-	pings atomic.Pointer[pingState] // nil: Ping has not been called
+	cuts  atomic.Pointer[interrupts] // nil: no context that can end has been waited with
+	pings atomic.Pointer[pingState]  // nil: Ping has not been called
 	watch watch
 
 	attached atomic.Pointer[attachment] // nil: no poller reads the connection
 	ended    atomic.Pointer[error]      // why the connection is over; set once
 	released sync.Once
+}
+
+// protocol is what a handshake has settled on, where that isn't what most do.
+type protocol struct {
+	name  string
+	codec codec.Codec // nil: JSON
 }
 
 // settings are a connection's limits, which never change. In all of them 0 means
@@ -182,12 +187,11 @@ func NewFrom(t Transport, cfg *Config) *Conn {
 
 func (c *Conn) init(cfg *Config) {
 	c.client, c.poison = cfg.Client, cfg.Poison
-	c.subprotocol, c.codec = cfg.Subprotocol, cfg.Codec
+	if cfg.Subprotocol != "" || cfg.Codec != nil {
+		c.protocol = &protocol{cfg.Subprotocol, cfg.Codec}
+	}
 	if c.addrs, _ = c.t.(addresses); cfg.LocalAddr != nil || cfg.RemoteAddr != nil {
 		c.addrs = fixedAddrs{cfg.LocalAddr, cfg.RemoteAddr}
-	}
-	if c.codec == nil {
-		c.codec = codec.JSON
 	}
 	cut, ok := c.t.(interface{ writesCut() bool })
 	c.writesCut = !ok || cut.writesCut()
@@ -234,7 +238,7 @@ func (c *Conn) OnClosed(f func()) {
 	o.mu.Lock()
 	over := o.err != nil
 	if !over {
-		o.onClosed = append(o.onClosed, f)
+		o.onClosed = both(o.onClosed, f)
 	}
 	o.mu.Unlock()
 	if over {
@@ -246,7 +250,12 @@ func (c *Conn) OnClosed(f func()) {
 }
 
 // Subprotocol is what the handshake settled on, or "".
-func (c *Conn) Subprotocol() string { return c.subprotocol }
+func (c *Conn) Subprotocol() string {
+	if c.protocol == nil {
+		return ""
+	}
+	return c.protocol.name
+}
 
 // LocalAddr is this end's network address; nil if the transport has none.
 func (c *Conn) LocalAddr() net.Addr {
@@ -265,7 +274,12 @@ func (c *Conn) RemoteAddr() net.Addr {
 }
 
 // Codec is the codec that was chosen for the connection.
-func (c *Conn) Codec() codec.Codec { return c.codec }
+func (c *Conn) Codec() codec.Codec {
+	if c.protocol == nil || c.protocol.codec == nil {
+		return codec.JSON
+	}
+	return c.protocol.codec
+}
 
 // SetReadLimit changes the longest message that is read, in bytes, from the
 // next frame on, or the next message if that is compressed. n <= 0 means no limit.

@@ -3,7 +3,6 @@ package conn
 import (
 	"context"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -104,36 +103,31 @@ func (i *interrupt) setDeadline(t time.Time) {
 
 // interrupts are a connection's two, made when a context that can end is first
 // waited with. (Most connections only ever see their own.)
-type interrupts struct {
-	read, write atomic.Pointer[interrupt]
+type interrupts struct{ read, write interrupt }
+
+func (c *Conn) interrupts() *interrupts {
+	if s := c.cuts.Load(); s != nil {
+		return s
+	}
+	s := &interrupts{read: interrupt{set: c.t.SetReadDeadline}, write: interrupt{set: c.t.SetWriteDeadline}}
+	c.cuts.CompareAndSwap(nil, s)
+	return c.cuts.Load()
 }
 
 // beginRead and beginWrite are begin for the one goroutine at a time that reads
 // or sends. They return nil if ctx needs no watching.
 func (c *Conn) beginRead(ctx context.Context) (*interrupt, error) {
-	done := c.watchable(ctx)
-	if done == nil {
-		return nil, nil
+	if done := c.watchable(ctx); done != nil {
+		return c.begin(ctx, &c.interrupts().read, done)
 	}
-	i := c.cuts.read.Load()
-	if i == nil {
-		i = &interrupt{set: c.t.SetReadDeadline}
-		c.cuts.read.Store(i)
-	}
-	return c.begin(ctx, i, done)
+	return nil, nil
 }
 
 func (c *Conn) beginWrite(ctx context.Context) (*interrupt, error) {
-	done := c.watchable(ctx)
-	if done == nil {
-		return nil, nil
+	if done := c.watchable(ctx); done != nil {
+		return c.begin(ctx, &c.interrupts().write, done)
 	}
-	i := c.cuts.write.Load()
-	if i == nil {
-		i = &interrupt{set: c.t.SetWriteDeadline}
-		c.cuts.write.Store(i)
-	}
-	return c.begin(ctx, i, done)
+	return nil, nil
 }
 
 // watchable returns ctx's Done channel if it may end before the connection does.
@@ -159,11 +153,10 @@ func (c *Conn) begin(ctx context.Context, i *interrupt, done <-chan struct{}) (*
 	return i, nil
 }
 
-// forget stops watching.
+// forget stops watching. It does nothing for nil.
 func (s *interrupts) forget() {
-	for _, i := range [2]*interrupt{s.read.Load(), s.write.Load()} {
-		if i != nil {
-			i.forget()
-		}
+	if s != nil {
+		s.read.forget()
+		s.write.forget()
 	}
 }

@@ -65,7 +65,7 @@ type outbound struct {
 	writable func()        // called by changed when a message would be accepted; nil: nobody asks
 	timer    *time.Timer   // sends what is deferred; made when first needed
 	armed    bool          // timer is running
-	onClosed []func()      // called when the connection is over
+	onClosed func()        // called when the connection is over; nil: nobody asks
 
 	// Not guarded.
 
@@ -94,6 +94,14 @@ func (o *outbound) changed() {
 // ready reports whether TryWrite would accept a message of any size, or has an
 // error to report.
 func (o *outbound) ready() bool { return o.refused() != nil || !o.message && len(o.buf) == 0 }
+
+// both calls f after before, which may be nil.
+func both(before, f func()) func() {
+	if before == nil {
+		return f
+	}
+	return func() { before(); f() }
+}
 
 // pending reports whether something has been accepted that nobody is sending.
 func (o *outbound) pending() bool { return len(o.buf)+len(o.ctl) > 0 }

@@ -238,9 +238,5 @@ func (c *Conn) OnWritable(f func()) {
 		go f()
 		return
 	}
-	if before := o.writable; before != nil {
-		o.writable = func() { before(); f() }
-	} else {
-		o.writable = f
-	}
+	o.writable = both(o.writable, f)
 }

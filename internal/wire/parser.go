@@ -50,7 +50,7 @@ type Parser struct {
 	fin     bool
 	key     uint32 // the mask key, rotated to the next byte
 	left    int64  // payload bytes still to come
-	part    []byte // an unfinished header or control payload
+	part    *part  // an unfinished header or control payload; nil: there has been none
 
 	// The message in progress.
 	number    uint32 // counts messages; never 0 while one is open
@@ -90,7 +90,7 @@ func (p *Parser) Compressed() bool { return p.open && p.rsv1 }
 
 // Partial reports whether anything has begun that is not complete: a header, a
 // control frame or a message.
-func (p *Parser) Partial() bool { return p.open || p.payload || len(p.part) > 0 }
+func (p *Parser) Partial() bool { return p.open || p.payload || p.kept() > 0 }
 
 // Whole reports whether b, which is to be fed next, begins with a complete
 // message of one frame, without checking it any further.
@@ -197,10 +197,9 @@ func (p *Parser) Next(b []byte) (ev Event, n int, err *Error) {
 // call and b; ok says whether it is complete. An incomplete one fails as soon
 // as what there is of it breaks a rule.
 func (p *Parser) header(b []byte) (n int, ok bool, err *Error) {
-	src, before := b, len(p.part)
+	src, before := b, p.kept()
 	if before > 0 {
-		p.part = append(p.part, b[:min(len(b), MaxHeader-before)]...)
-		src = p.part
+		src = p.keep(b[:min(len(b), MaxHeader-before)])
 	}
 	h, size, err := ParseHeader(src)
 	switch {
@@ -214,7 +213,7 @@ func (p *Parser) header(b []byte) (n int, ok bool, err *Error) {
 	case err != nil:
 		return 0, false, err
 	case size > 0:
-		p.part = p.part[:0]
+		p.drop()
 		return size - before, true, p.begin(h)
 	case before == 0:
 		p.keep(b)
@@ -225,15 +224,37 @@ func (p *Parser) header(b []byte) (n int, ok bool, err *Error) {
 	return len(b), false, err
 }
 
-// keep remembers an unfinished header or control payload.
-func (p *Parser) keep(b []byte) {
-	if len(b) == 0 {
-		return
+// part is an unfinished header or control payload.
+type part struct {
+	n int
+	b [MaxControl]byte
+}
+
+// kept is how much there is of what is unfinished.
+func (p *Parser) kept() int {
+	if p.part == nil {
+		return 0
+	}
+	return p.part.n
+}
+
+// keep adds b to what is unfinished, and returns all of that.
+func (p *Parser) keep(b []byte) []byte {
+	if len(b) == 0 && p.part == nil {
+		return nil
 	}
 	if p.part == nil {
-		p.part = make([]byte, 0, MaxControl)
+		p.part = new(part)
 	}
-	p.part = append(p.part, b...)
+	p.part.n += copy(p.part.b[p.part.n:], b)
+	return p.part.b[:p.part.n]
+}
+
+// drop forgets it; the bytes stay until keep is called again.
+func (p *Parser) drop() {
+	if p.part != nil {
+		p.part.n = 0
+	}
 }
 
 // check holds a header against the rules that need the state.
@@ -288,18 +309,14 @@ func (p *Parser) control(b []byte) (ev Event, n int, ok bool) {
 	if p.Server {
 		p.key = mask.Bytes(piece, p.key)
 	}
-	if p.left -= int64(n); p.left > 0 || len(p.part) > 0 {
-		if len(p.part) == 0 {
-			p.keep(piece)
-		} else {
-			p.part = append(p.part, piece...)
-		}
-		piece = p.part
+	if p.left -= int64(n); p.left > 0 || p.kept() > 0 {
+		piece = p.keep(piece)
 	}
 	if p.left > 0 {
 		return Event{}, n, false
 	}
-	p.payload, p.part = false, p.part[:0]
+	p.payload = false
+	p.drop()
 	return Event{Kind: Control, Opcode: p.frame, Data: piece}, n, true
 }
 

@@ -63,6 +63,16 @@ func (c *Conn) preparedPayload(p *Prepared) []byte {
 	return p.deflated(c.deflate.out.WindowBits).payload
 }
 
+// appendAll appends messages of at most size bytes with their headers, and
+// returns how many bytes they were.
+func (c *Conn) appendAll(ps []*Prepared, size int) (n int) {
+	c.out.buf = pool.Grow(c.out.buf, size)
+	for _, p := range ps {
+		n += c.appendPrepared(p)
+	}
+	return n
+}
+
 // appendPrepared appends p as c sends it, and returns its length.
 func (c *Conn) appendPrepared(p *Prepared) int {
 	o := &c.out
@@ -102,9 +112,12 @@ func (c *Conn) WritePrepared(ctx context.Context, ps ...*Prepared) error {
 	}
 	for len(ps) > 0 {
 		k, n := 0, 0
-		for k < len(ps) && n+ps[k].size(c) <= pool.Large {
-			n += ps[k].size(c)
-			k++
+		for _, p := range ps {
+			size := p.size(c)
+			if n+size > pool.Large {
+				break
+			}
+			k, n = k+1, n+size
 		}
 		var err error
 		switch {
@@ -141,11 +154,7 @@ func (c *Conn) writeTogether(ctx context.Context, ps []*Prepared, n int) error {
 		o.mu.Unlock()
 		return c.send(ctx, head, frame, len(frame))
 	}
-	n = 0
-	for _, p := range ps {
-		n += c.appendPrepared(p)
-	}
-	return c.commit(ctx, n)
+	return c.commit(ctx, c.appendAll(ps, n))
 }
 
 // direct reports whether a prepared frame can be written from where it lies.
@@ -180,11 +189,13 @@ func (c *Conn) TryWrite(ps ...*Prepared) (n int, err error) {
 		c.tryDirect(head, frame)
 		return 1, nil
 	}
-	for n < len(ps) && c.accepts(ps[n]) {
-		o.accepted += int64(c.appendPrepared(ps[n]))
-		n++
+	n, size := c.accepts(ps)
+	if n == 0 {
+		o.mu.Unlock()
+		return 0, nil
 	}
-	if n == 0 || o.busy {
+	o.accepted += int64(c.appendAll(ps[:n], size))
+	if o.busy {
 		o.mu.Unlock()
 		return n, nil
 	}
@@ -197,11 +208,21 @@ func (c *Conn) TryWrite(ps ...*Prepared) (n int, err error) {
 	return n, nil
 }
 
-// accepts reports whether TryWrite may append p now: when the queue has room
-// for it, or is empty.
-func (c *Conn) accepts(p *Prepared) bool {
-	o := &c.out
-	return !o.message && (len(o.buf) == 0 || len(o.buf)+p.size(c) <= c.queue)
+// accepts says how many of ps TryWrite may append now, and their size: those
+// that the queue has room for, but one at least if it is empty.
+func (c *Conn) accepts(ps []*Prepared) (n, size int) {
+	if c.out.message {
+		return 0, 0
+	}
+	queued := len(c.out.buf)
+	for _, p := range ps {
+		s := p.size(c)
+		if all := queued + size; all > 0 && all+s > c.queue {
+			break
+		}
+		n, size = n+1, size+s
+	}
+	return n, size
 }
 
 // tryDirect writes head and a frame that lies elsewhere, of which it copies

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -377,7 +378,10 @@ func (c *Conn) sent(head []byte, n int) []byte {
 // sender if there is nothing.
 func (c *Conn) sentAll(head, body []byte) {
 	n := len(head) + len(body)
-	for range maxRounds {
+	for round := range maxRounds {
+		if round > 0 {
+			runtime.Gosched() // others are writing: may they fill the next batch
+		}
 		if head, n = c.sent(head, n), 0; head == nil {
 			return
 		}
@@ -410,6 +414,7 @@ func (c *Conn) flusher(batch []byte, n int) {
 		m, err := c.transmit(context.Background(), batch[n:], nil)
 		switch n += m; {
 		case err == nil:
+			runtime.Gosched() // as in sentAll
 			batch, n = c.sent(batch, len(batch)), 0
 		case !c.goesOn(err):
 			c.sendFailed(err)

@@ -510,6 +510,7 @@ func TestFlushForgetsDroppedPongs(t *testing.T) {
 				t.Error(err)
 			}
 		}
+		synctest.Wait() // pongs to pings behind the last Flush
 		if s := c.Stats(); s.Queued != 0 {
 			t.Errorf("%d bytes queued with nothing to send", s.Queued)
 		}

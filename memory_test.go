@@ -63,7 +63,7 @@ func stackInUse() uint64 {
 }
 
 // TestIdleMemory: what a connection of Events that has echoed a message keeps, stack apart: two thirds of a kilobyte
-// for the Conn, and half of one for its context, its socket, its place in the engine and the groups, and its figures.
+// for the Conn, and half of one for its context, its socket, and its place in the engine and the groups.
 func TestIdleMemory(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

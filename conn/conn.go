@@ -117,7 +117,7 @@ type Conn struct {
 	// The write side has its own lock.
 	out outbound
 
-	metered atomic.Pointer[meter] // nil: no message has been read or written
+	arrived arrivals
 
 	cuts  atomic.Pointer[interrupts] // nil: no context that can end has been waited with
 	pings atomic.Pointer[pingState]  // nil: Ping has not been called
@@ -205,7 +205,7 @@ func (c *Conn) init(cfg *Config) {
 	c.in.parser.Fragments = int32(c.fragments)
 	c.in.feed(cfg.Early)
 	if c.limited {
-		c.meter().ration = &ration{epoch: time.Now()}
+		c.in.ration = &ration{epoch: time.Now()}
 	}
 }
 

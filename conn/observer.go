@@ -43,8 +43,9 @@ type Observer struct {
 // minStall is the shortest stall that an Observer is told of.
 const minStall = time.Millisecond
 
-// observeIn is told of each piece of a message; part is the meter's.
-func (o *Observer) observeIn(c *Conn, part *int, op wire.Opcode, n int, last bool) {
+// observeIn is told of each piece of a message.
+func (o *Observer) observeIn(c *Conn, op wire.Opcode, n int, last bool) {
+	part := &c.in.part
 	if *part += n; !last {
 		return
 	}

@@ -56,8 +56,9 @@ type outbound struct {
 	err     error      // the connection is over
 	gone    bool       // the transport is closed
 
-	accepted int64 // bytes ever appended to buf and ctl, or sent past them
-	written  int64 // of these, written
+	traffic  Traffic // that was accepted
+	accepted int64   // bytes ever appended to buf and ctl, or sent past them
+	written  int64   // of these, written
 
 	taken uint32 // batches, ever
 	done  uint32 // of these, written

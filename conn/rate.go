@@ -71,7 +71,7 @@ func (r *ration) charge(now time.Duration, rate *Rate, ev wire.Event) {
 
 // admit decides about a piece of a message; drop says that it is not to be handled.
 func (c *Conn) admit(ev wire.Event) (drop bool, err error) {
-	r, rate := c.meter().ration, &c.rate
+	r, rate := c.in.ration, &c.rate
 	if r.lifted {
 		return false, nil
 	}
@@ -117,12 +117,12 @@ func (c *Conn) skip(ev wire.Event) error {
 }
 
 // held reports whether nothing is to be read now.
-func (c *Conn) held() bool { return c.limited && c.meter().ration.until > 0 }
+func (c *Conn) held() bool { return c.limited && c.in.ration.until > 0 }
 
 // lift ends the bounds: for a close handshake, which must not wait for what it drops.
 func (c *Conn) lift() {
 	if c.limited {
-		r := c.meter().ration
+		r := c.in.ration
 		r.lifted, r.until = true, 0
 	}
 }
@@ -133,7 +133,7 @@ func (c *Conn) hold(ctx context.Context) error {
 	if over := c.over(); over != nil {
 		return over
 	}
-	r := c.meter().ration
+	r := c.in.ration
 	wait := r.until - time.Since(r.epoch)
 	if wait <= 0 {
 		r.until = 0

@@ -33,6 +33,10 @@ type inbound struct {
 	// the peer's end, may have come with it.
 	nowait, short, hup bool
 
+	traffic Traffic // that has arrived
+	part    int     // of the message that is being read, for an Observer
+	ration  *ration // nil: Config.Rate is no bound
+
 	controls      int32 // control frames since controlsSince
 	controlsSince int64 // nanoseconds
 

@@ -29,11 +29,9 @@ func (c *Conn) Stats() Stats {
 		c.reading.release()
 	}
 	s := Stats{Silence: c.watch.silence(), RTT: time.Duration(c.watch.rtt.Load()) * time.Microsecond}
+	s.In = Traffic{Messages: c.arrived.messages.Load(), Bytes: c.arrived.bytes.Load()}
 	c.out.mu.Lock()
-	if m := c.metered.Load(); m != nil {
-		s.In = Traffic{Messages: m.messages.Load(), Bytes: m.bytes.Load()}
-		s.Out = m.out
-	}
+	s.Out = c.out.traffic
 	if !c.out.gone {
 		s.Queued = c.out.accepted - c.out.written
 	}
@@ -41,65 +39,38 @@ func (c *Conn) Stats() Stats {
 	return s
 }
 
-// meter counts a connection's traffic. It is made with the first message. The
-// read side counts in plain memory and publishes before it waits, when nobody
-// minds the time.
-type meter struct {
-	in  Traffic // guarded by Conn.reading
-	out Traffic // guarded by outbound.mu
-
-	part int // of the message that is being read, for an Observer; as in
-
-	messages, bytes atomic.Int64 // what others know of in
-
-	ration *ration // nil: Config.Rate is no bound
-}
-
-func (c *Conn) meter() *meter {
-	if m := c.metered.Load(); m != nil {
-		return m
-	}
-	c.metered.CompareAndSwap(nil, new(meter))
-	return c.metered.Load()
-}
+// arrivals are what others know of inbound.traffic. The read side counts in plain
+// memory and publishes before it waits, when nobody minds the time.
+type arrivals struct{ messages, bytes atomic.Int64 }
 
 // publish is called by whoever holds the read side.
 func (c *Conn) publish() {
-	m := c.metered.Load()
-	if m == nil {
-		return
+	a, in := &c.arrived, &c.in.traffic
+	if a.messages.Load() != in.Messages {
+		a.messages.Store(in.Messages)
 	}
-	if m.messages.Load() != m.in.Messages {
-		m.messages.Store(m.in.Messages)
-	}
-	if m.bytes.Load() != m.in.Bytes {
-		m.bytes.Store(m.in.Bytes)
+	if a.bytes.Load() != in.Bytes {
+		a.bytes.Store(in.Bytes)
 	}
 }
 
 // countIn counts a piece of a message; the caller holds the read side.
 func (c *Conn) countIn(op wire.Opcode, n int, last bool) {
-	m := c.metered.Load()
-	if m == nil {
-		m = c.meter()
-	}
-	m.in.Bytes += int64(n)
+	in := &c.in
+	in.traffic.Bytes += int64(n)
 	if last {
-		m.in.Messages++
+		in.traffic.Messages++
 	}
 	if c.observer != nil {
-		c.observer.observeIn(c, &m.part, op, n, last)
+		c.observer.observeIn(c, op, n, last)
 	}
 }
 
 // countOut counts a message; the caller holds out.mu.
 func (c *Conn) countOut(t MessageType, n int) {
-	m := c.metered.Load()
-	if m == nil {
-		m = c.meter()
-	}
-	m.out.Bytes += int64(n)
-	m.out.Messages++
+	o := &c.out
+	o.traffic.Bytes += int64(n)
+	o.traffic.Messages++
 	if c.observer != nil {
 		c.observer.observeOut(c, t, n)
 	}

@@ -12,9 +12,8 @@ import (
 )
 
 // inbound is the read side of a connection. Whoever holds Conn.reading owns it.
+// What every message touches comes first.
 type inbound struct {
-	parser wire.Parser
-
 	// buf[at:] has arrived and not been parsed. The parser takes everything
 	// before more is read, so buf is empty, and usually given back, by then.
 	buf   []byte
@@ -33,9 +32,14 @@ type inbound struct {
 	// the peer's end, may have come with it.
 	nowait, short, hup bool
 
+	// stream is the message that Reader has handed out and that is not read to its end.
+	stream *messageReader
+
 	traffic Traffic // that has arrived
-	part    int     // of the message that is being read, for an Observer
-	ration  *ration // nil: Config.Rate is no bound
+	parser  wire.Parser
+
+	part   int     // of the message that is being read, for an Observer
+	ration *ration // nil: Config.Rate is no bound
 
 	controls      int32 // control frames since controlsSince
 	controlsSince int64 // nanoseconds
@@ -43,8 +47,6 @@ type inbound struct {
 	// msg is what has been taken of a message whose reading was given up; nil
 	// if that is nothing.
 	msg []byte
-	// stream is the message that Reader has handed out and that is not read to its end.
-	stream *messageReader
 
 	// first is where a transport without readiness is waited on: a waiting
 	// connection holds no buffer but this. nil for a socket.

@@ -44,17 +44,19 @@ type Parser struct {
 	// no limit. It may change between calls.
 	MaxMessage int64
 
-	// The frame in progress.
-	payload bool // the header has been read; what follows is valid
-	frame   Opcode
-	fin     bool
-	key     uint32 // the mask key, rotated to the next byte
-	left    int64  // payload bytes still to come
-	part    *part  // an unfinished header or control payload; nil: there has been none
+	// What is in progress.
+	payload bool  // a frame: its header has been read
+	open    bool  // a message: its first frame has begun and its last has not ended
+	part    *part // an unfinished header or control payload; nil: there has been none
+
+	// The frame in progress; valid with payload.
+	frame Opcode
+	fin   bool
+	key   uint32 // the mask key, rotated to the next byte
+	left  int64  // payload bytes still to come
 
 	// The message in progress.
 	number    uint32 // counts messages; never 0 while one is open
-	open      bool   // its first frame has begun and its last has not ended
 	begun     bool   // its first piece has been reported
 	rsv1      bool
 	opcode    Opcode

@@ -196,22 +196,17 @@ func (a *acceptance) switchProtocols(nc net.Conn, response []byte) error {
 	if timeout == 0 {
 		timeout = defaultHandshakeTimeout
 	}
-	// Deadlines of the http.Server must not outlive the upgrade either.
-	if err := nc.SetDeadline(time.Time{}); err != nil {
-		return err
-	}
+	var limit time.Time
 	if timeout > 0 {
-		if err := nc.SetWriteDeadline(time.Now().Add(timeout)); err != nil {
-			return err
-		}
+		limit = time.Now().Add(timeout)
+	}
+	if err := nc.SetWriteDeadline(limit); err != nil {
+		return err
 	}
 	if _, err := nc.Write(response); err != nil {
 		return err
 	}
-	if timeout > 0 {
-		return nc.SetWriteDeadline(time.Time{})
-	}
-	return nil
+	return nc.SetDeadline(time.Time{}) // the http.Server may have set one for reading, too
 }
 
 // configs keeps connect's frame small: a goroutine whose stack has once needed
@@ -257,8 +252,7 @@ func (a *acceptance) join(c *Conn, rec *upgrade.Record, agreed handshake.Respons
 	a.group().add(c)
 	a.opts.Group.add(c)
 	opened := upgrade.Opening{Subprotocol: agreed.Protocol, Extensions: agreed.Extensions}
-	ok := rec.Open(opened, func() { c.CloseCause(statusUnauthorized, "credential expired", conn.ErrExpired) })
-	if !ok {
+	if rec != nil && !rec.Open(opened, func() { c.CloseCause(statusUnauthorized, "credential expired", conn.ErrExpired) }) {
 		return false
 	}
 	if d := a.opts.MaxLifetime; d > 0 {

@@ -61,6 +61,16 @@ type (
 	Prepared = conn.Prepared
 )
 
+// A package has the text of another one's function for its importers only if it
+// has been inlined there. Programs that import this package, and not conn, would
+// call Messages: and then the variables that a loop's body shares with the rest
+// of its function go to the heap.
+var _ = func(ctx context.Context, c *Conn) {
+	for _, err := range c.Messages(ctx) {
+		_ = err
+	}
+}
+
 // The message types.
 const (
 	Text   = conn.Text

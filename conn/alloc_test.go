@@ -200,3 +200,19 @@ func heap() uint64 {
 	runtime.ReadMemStats(&s)
 	return s.HeapAlloc
 }
+
+// Every handler's return closes the connection, which most of the time is over and gone by then.
+func TestCloseAgainAllocations(t *testing.T) {
+	run(t, func(t *testing.T, m mode) {
+		c, _ := m.raw(t, conn.Config{})
+		c.CloseNow()
+		n := testing.AllocsPerRun(100, func() {
+			if err := c.Close(context.Background(), conn.StatusNormal, ""); err != nil {
+				t.Error(err)
+			}
+		})
+		if n != 0 {
+			t.Errorf("%v allocations", n)
+		}
+	})
+}

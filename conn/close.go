@@ -272,6 +272,9 @@ func (c *Conn) Close(ctx context.Context, code StatusCode, reason string) error 
 		misuse = fmt.Errorf("ws: close: code %d may not be sent (RFC 6455 7.4)", uint16(code))
 		code, reason = StatusInternalError, ""
 	}
+	if c.isGone() {
+		return misuse
+	}
 	if c.closeTimeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, c.closeTimeout, ErrCloseTimeout)
@@ -336,6 +339,13 @@ func (c *Conn) awaitGone(ctx context.Context) {
 	}
 	o.mu.Unlock()
 	c.release()
+}
+
+// isGone reports whether the transport is closed.
+func (c *Conn) isGone() bool {
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
+	return c.out.gone
 }
 
 // CloseNow releases the connection without a close handshake. The peer sees an

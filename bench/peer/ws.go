@@ -74,17 +74,23 @@ func (f wsMessage) Message(ctx context.Context, c *ws.Conn, m ws.Message) error 
 func wsServe(cfg Config, open func(*ws.Conn), message wsMessage) http.HandlerFunc {
 	h := &ws.Handler{Options: wsOptions(cfg), Serve: func(ctx context.Context, c *ws.Conn) error {
 		open(c)
-		for m, err := range c.Messages(ctx) {
-			if err != nil {
-				return err
-			}
-			if err := message(ctx, c, m); err != nil {
-				return err
-			}
-		}
-		return nil
+		return message.each(ctx, c)
 	}}
 	return h.ServeHTTP
+}
+
+// each is no part of wsServe, since the compiler inlines Messages into a function, but not into a copy of one that it has
+// inlined itself.
+func (f wsMessage) each(ctx context.Context, c *ws.Conn) error {
+	for m, err := range c.Messages(ctx) {
+		if err != nil {
+			return err
+		}
+		if err := f(ctx, c, m); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // wsOptions compresses messages however short they are, as the peers do. The load generator reads when it expects something,

@@ -129,3 +129,22 @@ func TestAutobahn(t *testing.T) {
 		t.Errorf("%d cases echoed, %d updates; want %d and 1", echoed.Load(), updated.Load(), cases)
 	}
 }
+
+// A loop over Messages allocates nothing, in programs that import package ws and not conn, too: what its body shares with
+// the rest of its function stays on the stack.
+func TestLoopAllocs(t *testing.T) {
+	c, _, err := ws.Dial(t.Context(), start(t, serve), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.CloseNow()
+	messages := 0
+	n := testing.AllocsPerRun(100, func() {
+		for range c.Messages(context.Background()) {
+			messages++
+		}
+	})
+	if n != 0 || messages != 0 {
+		t.Errorf("%v allocations, %d messages from nobody", n, messages)
+	}
+}

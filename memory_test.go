@@ -74,7 +74,7 @@ func TestIdleMemory(t *testing.T) {
 	srv := &http.Server{Handler: mux}
 	defer srv.Close()
 	go srv.Serve(ln)
-	const n, most = 2000, 1300
+	const n, most = 2000, 1180
 	clients := make([]socket, 0, 1+n)
 	defer func() {
 		for _, s := range clients {

@@ -93,8 +93,8 @@ func limit[T int | int32 | int64 | time.Duration](v, def T) T {
 type Conn struct {
 	// Fixed by New.
 	t          Transport
-	socket     bool // raw reads and writes t; else its own methods do
 	raw        rawIO
+	socket     bool // raw reads and writes t; else its own methods do
 	client     bool
 	poison     bool
 	writesCut  bool      // a write cut by a deadline leaves t usable

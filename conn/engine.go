@@ -18,9 +18,10 @@ type Events interface {
 
 // Engine reads connections and calls their Events, so that a connection on which
 // nothing happens needs no goroutine of its own, or only a thin one. On Linux
-// sockets wait in an epoll set and are handled by the goroutine that polled it;
-// any other transport has a goroutine that waits, and with the build tag
-// wsnoepoll so have sockets. Its goroutines end with the last connection. The
+// sockets wait in an epoll set and are handled by the goroutine that polled it.
+// TLS over one has a goroutine while messages come, and waits there, too, once it
+// has been quiet for a moment. Any other transport has a goroutine that waits,
+// and with the build tag wsnoepoll so have these. Its goroutines end with the last connection. The
 // zero value is ready; it must not be copied.
 type Engine struct {
 	poller poller
@@ -106,7 +107,8 @@ func (w *waiter) turn() {
 	w.ev.Ended(eventsEnd(err))
 }
 
-// awaitReady waits until something has arrived, or the connection has ended.
+// awaitReady waits until something has arrived, or the connection has ended. If
+// that can be waited for elsewhere, it returns errNotReady after a while.
 func (c *Conn) awaitReady() error {
 	if err := c.awaitReads(c.ctx); err != nil {
 		return err
@@ -120,5 +122,8 @@ func (c *Conn) awaitReady() error {
 	if c.in.at < len(c.in.buf) {
 		return nil
 	}
-	return c.fill(c.ctx)
+	c.in.quiet.ends = true
+	err := c.fill(c.ctx)
+	c.in.quiet.ends = false
+	return err
 }

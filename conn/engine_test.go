@@ -221,6 +221,12 @@ func TestEngineIsFair(t *testing.T) {
 
 // Hundreds of connections that wait need a handful of goroutines; and when they have ended, none. The engine can be used again.
 func TestEngineGoroutines(t *testing.T) {
+	for _, s := range []stream{overTCP, overOwn, overTLS} {
+		t.Run(s.name, func(t *testing.T) { testGoroutines(t, s) })
+	}
+}
+
+func testGoroutines(t *testing.T, s stream) {
 	const n = 300
 	var e conn.Engine
 	var k conn.Keeper
@@ -229,7 +235,7 @@ func TestEngineGoroutines(t *testing.T) {
 		var peers []*rawPeer
 		var handlers []*handler
 		for range n {
-			c, p := mode{stream: overTCP}.raw(t, conn.Config{Keeper: &k})
+			c, p := mode{stream: s}.raw(t, conn.Config{Keeper: &k})
 			h := echoer(t, c)
 			e.Run(c, h)
 			peers, handlers = append(peers, p), append(handlers, h)
@@ -240,8 +246,12 @@ func TestEngineGoroutines(t *testing.T) {
 		for _, p := range peers {
 			p.want(fin|text, "hello")
 		}
-		if now := runtime.NumGoroutine() - before; now > n/4 && conn.Polls() {
-			t.Errorf("%d goroutines for %d connections", now, n)
+		if left := leaktest.Left(before + n/4); left > 0 && conn.Polls() {
+			t.Errorf("%d goroutines too many for %d connections", left, n)
+		}
+		for _, p := range peers { // once they wait without
+			p.send(fin|text, "again")
+			p.want(fin|text, "again")
 		}
 		for _, p := range peers {
 			p.nc.Close()
@@ -254,6 +264,71 @@ func TestEngineGoroutines(t *testing.T) {
 		if left := leaktest.Left(before); left > 0 {
 			t.Errorf("%d goroutines left", left)
 		}
+	}
+}
+
+// A connection that has been quiet for so long that an engine waits for it elsewhere is what it was: it has messages,
+// ends, and reads of the handler's, which are as long as their contexts.
+func TestEngineQuiet(t *testing.T) {
+	const long = 400 * time.Millisecond // more than what an engine's goroutine waits
+	type end struct {
+		c   *conn.Conn
+		p   *rawPeer
+		h   *handler
+		end func(c *conn.Conn, p *rawPeer)
+	}
+	var e conn.Engine
+	var ends []end
+	for _, m := range []mode{{stream: overOwn}, {stream: overTLS}, {stream: overTLS, client: true}} {
+		for _, f := range []func(c *conn.Conn, p *rawPeer){
+			func(c *conn.Conn, p *rawPeer) { p.send(fin|closes, closing(1000, "")) },
+			func(c *conn.Conn, p *rawPeer) { p.nc.Close() },
+			func(c *conn.Conn, p *rawPeer) { c.CloseNow() },
+			func(c *conn.Conn, p *rawPeer) { c.CloseCause(1001, "", conn.ErrShutdown) },
+		} {
+			c, p := m.raw(t, conn.Config{})
+			h := newHandler(t, func(m conn.Message) error {
+				ctx, cancel := context.WithTimeout(t.Context(), long)
+				defer cancel()
+				switch string(m.Data) {
+				case "give up":
+					begun := time.Now()
+					if _, _, err := c.Read(ctx); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, net.ErrClosed) {
+						t.Error(err)
+					}
+					if took := time.Since(begun); took < long {
+						t.Errorf("given up after %v", took)
+					}
+				case "read":
+					if _, b, err := c.Read(t.Context()); string(b) != "late" || err != nil {
+						t.Errorf("%q %v", b, err)
+					}
+				}
+				return c.Write(t.Context(), m.Type, m.Data)
+			})
+			e.Run(c, h)
+			ends = append(ends, end{c, p, h, f})
+		}
+	}
+	for _, s := range []string{"one", "two", "give up", "three", "read", "late"} {
+		time.Sleep(long)
+		for _, e := range ends {
+			e.p.send(fin|text, s)
+		}
+		for _, e := range ends {
+			switch s {
+			case "read":
+			case "late":
+				e.p.want(fin|text, "read")
+			default:
+				e.p.want(fin|text, s)
+			}
+		}
+	}
+	time.Sleep(long)
+	for _, e := range ends {
+		e.end(e.c, e.p)
+		result(t, e.h.ended)
 	}
 }
 

@@ -3,6 +3,7 @@
 package conn
 
 import (
+	"errors"
 	"os"
 	"runtime"
 	"sync"
@@ -25,21 +26,21 @@ type poller struct {
 	live   int
 }
 
-// run attaches c; false if it is no socket or there can be no epoll set.
+// run attaches c; false if it has no socket or there can be no epoll set.
 func (p *poller) run(c *Conn, ev Events) bool {
-	if !c.socket {
+	if !c.socket && !c.pollBeneath() {
 		return false
 	}
 	s, err := p.enter()
 	if err != nil {
+		c.in.quiet.polled = false
 		return false
 	}
 	a := &attachment{c: c, ev: ev, poller: p, shard: s}
 	a.state.Store(turning)
-	id := s.add(a)
-	var added error
-	err = c.raw.rc.Control(func(fd uintptr) { added = s.watch(fd, id) })
-	if err != nil || added != nil {
+	s.add(a)
+	if a.watch(syscall.EPOLL_CTL_ADD) != nil {
+		c.in.quiet.polled = false
 		s.remove(a)
 		p.leave()
 		return false
@@ -123,14 +124,23 @@ func (a *attachment) notice(flags uint32) bool {
 	}
 }
 
+// start has what has arrived handled, in a turn of the shard's goroutines, or by
+// one of the connection's own where reading may block. The shard's mu is held.
+func (a *attachment) start() {
+	if a.c.socket {
+		a.shard.queue = append(a.shard.queue, a)
+	} else {
+		go a.stay()
+	}
+}
+
 // turn handles what has arrived.
 func (a *attachment) turn() {
 	for {
 		st := a.state.And(^uint32(again)) &^ again
 		err := a.c.handleReady(a.ev, st&hungUp != 0)
 		if err != errNotReady {
-			a.shard.remove(a)
-			a.poller.leave()
+			a.leave()
 			go a.ev.Ended(eventsEnd(err))
 			return
 		}
@@ -138,6 +148,29 @@ func (a *attachment) turn() {
 			return
 		}
 	}
+}
+
+func (a *attachment) leave() {
+	a.shard.remove(a)
+	a.poller.leave()
+}
+
+// watch has the set report the socket, once for each time that something
+// arrives, or, for a connection with a goroutine that stays, once and no more.
+func (a *attachment) watch(op int) error {
+	const edge = 1 << 31 // EPOLLET, which package syscall has as a negative number
+	id := a.shard.id(a)
+	ev := syscall.EpollEvent{
+		Events: syscall.EPOLLIN | syscall.EPOLLRDHUP | edge,
+		Fd:     int32(uint32(id)),
+		Pad:    int32(uint32(id >> 32)),
+	}
+	if !a.c.socket {
+		ev.Events |= syscall.EPOLLONESHOT
+	}
+	var failed error
+	err := a.c.raw.rc.Control(func(fd uintptr) { failed = syscall.EpollCtl(a.shard.fd, op, int(fd), &ev) })
+	return errors.Join(err, os.NewSyscallError("epoll_ctl", failed))
 }
 
 // shard is one epoll set and the goroutines that serve it. One of them at a time
@@ -221,7 +254,7 @@ func (s *shard) close() {
 	_ = s.file.Close() // ends the poll
 }
 
-func (s *shard) add(a *attachment) (id uint64) {
+func (s *shard) add(a *attachment) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if n := len(s.free); n > 0 {
@@ -230,9 +263,14 @@ func (s *shard) add(a *attachment) (id uint64) {
 		a.slot = uint32(len(s.slots))
 		s.slots = append(s.slots, slot{})
 	}
-	sl := &s.slots[a.slot]
-	sl.a = a
-	return uint64(sl.generation)<<32 | uint64(a.slot)
+	s.slots[a.slot].a = a
+}
+
+// id is what the events of a's socket have with them.
+func (s *shard) id(a *attachment) uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return uint64(s.slots[a.slot].generation)<<32 | uint64(a.slot)
 }
 
 func (s *shard) remove(a *attachment) {
@@ -244,24 +282,13 @@ func (s *shard) remove(a *attachment) {
 	s.free = append(s.free, a.slot)
 }
 
-// watch has the set report fd, edge-triggered: once for each time that something
-// arrives.
-func (s *shard) watch(fd uintptr, id uint64) error {
-	const edge = 1 << 31 // EPOLLET, which package syscall has as a negative number
-	ev := syscall.EpollEvent{
-		Events: syscall.EPOLLIN | syscall.EPOLLRDHUP | edge,
-		Fd:     int32(uint32(id)),
-		Pad:    int32(uint32(id >> 32)),
-	}
-	return os.NewSyscallError("epoll_ctl", syscall.EpollCtl(s.fd, syscall.EPOLL_CTL_ADD, int(fd), &ev))
-}
-
-// push queues a turn, and has somebody come for it.
+// push has a turn taken by somebody who comes for it.
 func (s *shard) push(a *attachment) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.queue = append(s.queue, a)
-	s.help()
+	if a.start(); len(s.queue) > 0 {
+		s.help()
+	}
 }
 
 // help gets one more goroutine to work.
@@ -369,7 +396,7 @@ func (s *shard) poll() {
 			flags = hungUp
 		}
 		if sl.a.notice(flags) {
-			s.queue = append(s.queue, sl.a)
+			sl.a.start()
 		}
 	}
 }

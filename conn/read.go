@@ -48,9 +48,19 @@ type inbound struct {
 	// if that is nothing.
 	msg []byte
 
+	quiet quiet
+
 	// first is where a transport without readiness is waited on: a waiting
 	// connection holds no buffer but this. nil for a socket.
 	first *[wire.MaxHeader]byte
+}
+
+// quiet is about streams that are no sockets but stand on one that an Engine polls.
+type quiet struct {
+	polled bool   // this is one
+	ends   bool   // the read that is under way gives up when nothing comes for a while
+	armed  bool   // the transport's read deadline says for how long
+	heard  uint32 // watch.traffic when that was set
 }
 
 // maxRead is the most that is read with one call, so that a huge message
@@ -389,7 +399,7 @@ func (c *Conn) fillDirect(ctx context.Context, p []byte) (wire.Event, error) {
 	} else {
 		var cut *interrupt
 		if cut, err = c.awaitRead(ctx); err == nil {
-			n, err = c.t.Read(p)
+			n, err = c.readStream(ctx, p)
 			c.readDone(cut, n)
 		}
 	}
@@ -418,7 +428,7 @@ func (c *Conn) fillWaiting(ctx context.Context) (int, error) {
 	if !idle {
 		p = in.room()
 	}
-	n, err := c.t.Read(p)
+	n, err := c.readStream(ctx, p)
 	c.readDone(cut, n)
 	if n <= 0 {
 		if err == nil {
@@ -435,6 +445,14 @@ func (c *Conn) fillWaiting(ctx context.Context) (int, error) {
 	return n, nil
 }
 
+// readStream reads a transport that is no socket.
+func (c *Conn) readStream(ctx context.Context, p []byte) (int, error) {
+	if c.in.quiet.polled {
+		return c.readPolled(ctx, p)
+	}
+	return c.t.Read(p)
+}
+
 // awaitRead announces that the caller is about to wait for bytes.
 func (c *Conn) awaitRead(ctx context.Context) (*interrupt, error) {
 	cut, err := c.beginRead(ctx)
@@ -448,7 +466,10 @@ func (c *Conn) awaitRead(ctx context.Context) (*interrupt, error) {
 // readDone ends what awaitRead began; n bytes have been read.
 func (c *Conn) readDone(cut *interrupt, n int) {
 	c.watch.notWaiting(n > 0)
-	cut.end()
+	if cut != nil {
+		cut.end()
+		c.in.quiet.armed = false // it may have been the same deadline
+	}
 }
 
 // readFailed sorts a failed read: the connection's end, if it has one, beats

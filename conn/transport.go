@@ -92,8 +92,21 @@ func (t netTransport) CloseWrite() error {
 // writesCut reports whether a write that a deadline ended halfway leaves the
 // stream usable. crypto/tls documents that it does not.
 func (t netTransport) writesCut() bool {
-	_, tls := t.nc.(interface{ HandshakeContext(context.Context) error })
-	return !tls
+	return !t.tls()
+}
+
+func (t netTransport) tls() bool {
+	_, ok := t.nc.(interface{ HandshakeContext(context.Context) error })
+	return ok
+}
+
+// beneath returns the TCP connection that TLS stands on, or nil.
+func (t netTransport) beneath() *net.TCPConn {
+	if c, ok := t.nc.(interface{ NetConn() net.Conn }); ok && t.tls() {
+		tcp, _ := c.NetConn().(*net.TCPConn)
+		return tcp
+	}
+	return nil
 }
 
 var (

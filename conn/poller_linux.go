@@ -14,7 +14,8 @@ import (
 )
 
 // poller has the sockets of an Engine wait in epoll sets of its own, one for
-// each processor, made with the first connection and closed with the last.
+// each processor, made with the first connection and closed a second after the
+// last: where connections come and go, there may often be none.
 //
 // An epoll set is itself a descriptor that the runtime's netpoller can wait for,
 // so that no thread is blocked. A socket is in the netpoller as well only once a
@@ -24,7 +25,12 @@ type poller struct {
 	shards []*shard // nil: no connections
 	next   int
 	live   int
+	timer  *time.Timer // retires the shards
+	armed  bool
 }
+
+// spare is for how long shards stay without connections.
+const spare = time.Second
 
 // run attaches c; false if it has no socket or there can be no epoll set.
 func (p *poller) run(c *Conn, ev Events) bool {
@@ -54,7 +60,7 @@ func (p *poller) run(c *Conn, ev Events) bool {
 func (p *poller) enter() (*shard, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.live == 0 {
+	if p.shards == nil {
 		for range runtime.GOMAXPROCS(0) {
 			s, err := newShard()
 			if err != nil {
@@ -72,7 +78,22 @@ func (p *poller) enter() (*shard, error) {
 func (p *poller) leave() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.live--; p.live == 0 {
+	if p.live--; p.live > 0 || p.armed {
+		return
+	}
+	p.armed = true
+	if p.timer == nil {
+		p.timer = time.AfterFunc(spare, p.retire)
+	} else {
+		p.timer.Reset(spare)
+	}
+}
+
+func (p *poller) retire() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.armed = false
+	if p.live == 0 {
 		p.close()
 	}
 }

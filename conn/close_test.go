@@ -789,3 +789,29 @@ func TestOnClosed(t *testing.T) {
 		}
 	})
 }
+
+// Whoever is told of the end finds it everywhere: the context has ended too, and nothing is accepted any more.
+func TestEndIsOne(t *testing.T) {
+	over, cancel := context.WithCancel(context.Background())
+	cancel()
+	for range 3000 {
+		c, _ := mode{stream: overMemory}.raw(t, conn.Config{})
+		told := start(func() (err error) {
+			for !errors.Is(err, net.ErrClosed) {
+				_, _, err = c.Read(over)
+			}
+			if context.Cause(c.Context()) == nil {
+				return errors.New("a read has failed for good, and the context goes on")
+			}
+			if err := c.Write(context.Background(), conn.Text, nil); !errors.Is(err, net.ErrClosed) {
+				return fmt.Errorf("a read has failed for good, and a write has not: %v", err)
+			}
+			return nil
+		})
+		c.CloseCause(4000, "", net.ErrClosed)
+		if err := result(t, told); err != nil {
+			t.Fatal(err)
+		}
+		c.CloseNow()
+	}
+}

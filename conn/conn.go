@@ -288,7 +288,14 @@ func (c *Conn) SetReadLimit(n int64) { c.readLimit.Store(max(n, 0)) }
 // over returns why the connection has ended, or nil.
 func (c *Conn) over() error {
 	if p := c.ended.Load(); p != nil {
-		return *p
+		return c.told(*p)
 	}
 	return nil
+}
+
+// told sees to it that whoever is told of the end finds the context ended as
+// well: who was first with cause may not have come to that yet.
+func (c *Conn) told(cause error) error {
+	c.cancel(cause)
+	return cause
 }

@@ -136,6 +136,18 @@ func (o *outbound) refused() error {
 	return o.err
 }
 
+// refused is why no message can be accepted any more, or nil. A connection that is
+// over accepts none, even if its close frame is still to come. mu is held before
+// and after.
+func (c *Conn) refused() error {
+	if c.ended.Load() != nil {
+		c.out.mu.Unlock() // contexts, which may be anybody's, are told
+		defer c.out.mu.Lock()
+		return c.over()
+	}
+	return c.out.refused()
+}
+
 // errClosing is returned by writes between this side's close frame and the end.
 var errClosing = ended("the close frame has been sent")
 
@@ -161,7 +173,7 @@ func (c *Conn) await(ctx context.Context) error {
 func (c *Conn) awaitRoom(ctx context.Context, n int) error {
 	o := &c.out
 	for {
-		if err := o.refused(); err != nil {
+		if err := c.refused(); err != nil {
 			return err
 		}
 		if ctx.Err() != nil {
@@ -189,7 +201,7 @@ func (c *Conn) gaveUpRoom(ctx context.Context) error {
 func (c *Conn) awaitTurn(ctx context.Context) error {
 	o := &c.out
 	for {
-		if err := o.refused(); err != nil {
+		if err := c.refused(); err != nil {
 			return err
 		}
 		if !o.busy {

@@ -175,7 +175,7 @@ func (c *Conn) TryWrite(ps ...*Prepared) (n int, err error) {
 	}
 	o := &c.out
 	o.mu.Lock()
-	if err := o.refused(); err != nil {
+	if err := c.refused(); err != nil {
 		o.mu.Unlock()
 		return 0, err
 	}

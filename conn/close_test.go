@@ -804,7 +804,7 @@ func TestEndIsOne(t *testing.T) {
 				return errors.New("a read has failed for good, and the context goes on")
 			}
 			if err := c.Write(context.Background(), conn.Text, nil); !errors.Is(err, net.ErrClosed) {
-				return fmt.Errorf("a read has failed for good, and a write has not: %v", err)
+				return fmt.Errorf("a read has failed for good, and a write has not: %w", err)
 			}
 			return nil
 		})

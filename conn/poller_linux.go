@@ -14,7 +14,7 @@ import (
 )
 
 // poller has the sockets of an Engine wait in epoll sets of its own, one for
-// each processor, made with the first connection and closed a second after the
+// each processor, made with the first connection and closed a moment after the
 // last: where connections come and go, there may often be none.
 //
 // An epoll set is itself a descriptor that the runtime's netpoller can wait for,
@@ -29,8 +29,9 @@ type poller struct {
 	armed  bool
 }
 
-// spare is for how long shards stay without connections.
-const spare = time.Second
+// spare is for how long shards stay without connections: less than those wait who
+// look for goroutines that were left.
+const spare = 100 * time.Millisecond
 
 // run attaches c; false if it has no socket or there can be no epoll set.
 func (p *poller) run(c *Conn, ev Events) bool {

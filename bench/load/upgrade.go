@@ -16,7 +16,8 @@ type upgrader struct {
 	dialed atomic.Int64
 }
 
-// run opens connections for d, spec.Conns at a time: connect, shake hands, close with 1000, wait for the server to do the same.
+// run opens connections for d, spec.Conns at a time and so many at least: connect, shake hands, close with 1000, wait for the
+// server to do the same.
 func (u *upgrader) run(d time.Duration) (Result, error) {
 	meter, err := StartMeter(u.spec.PID)
 	if err != nil {
@@ -27,7 +28,7 @@ func (u *upgrader) run(d time.Duration) (Result, error) {
 	var wg sync.WaitGroup
 	for range u.spec.Conns {
 		wg.Go(func() {
-			for failed.Load() == 0 && time.Since(meter.Start) < d {
+			for n := 0; failed.Load() == 0 && (n == 0 || time.Since(meter.Start) < d); n++ {
 				if err := u.once(int(u.dialed.Add(1))); err != nil {
 					failed.Add(1)
 					failures <- err

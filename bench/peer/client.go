@@ -91,11 +91,11 @@ func (e *echoer) run(d time.Duration) (load.Result, error) {
 	}, counts)
 }
 
-// dial opens and closes sessions for d, workers of them at a time.
+// dial opens and closes sessions for d, workers of them at a time and so many at least.
 func (c *Client) dial(url string, workers int, d time.Duration) (load.Result, error) {
 	counts := make([]int, workers)
 	return measure(workers, func(i int, start time.Time) error {
-		for ; time.Since(start) < d; counts[i]++ {
+		for ; counts[i] == 0 || time.Since(start) < d; counts[i]++ {
 			s, err := c.Dial(url)
 			if err != nil {
 				return err

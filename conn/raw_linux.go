@@ -146,7 +146,13 @@ func (r *rawIO) write(c *Conn, head, body []byte, wait bool) (int, error) {
 // again when there is.
 func (w *rawWrite) step(fd uintptr) bool {
 	for len(w.head)+len(w.body) > 0 {
-		n, errno := w.once(fd)
+		var n int
+		var errno syscall.Errno
+		if len(w.body) == 0 { // as mostly; here the stack is deepest, so this is no call more
+			n, errno = writeSocket(fd, w.head)
+		} else {
+			n, errno = w.withBody(fd)
+		}
 		switch {
 		case n > 0:
 			w.advance(n)
@@ -163,14 +169,12 @@ func (w *rawWrite) step(fd uintptr) bool {
 	return true
 }
 
-func (w *rawWrite) once(fd uintptr) (int, syscall.Errno) {
-	switch {
-	case len(w.body) == 0:
-		return writeSocket(fd, w.head)
-	case len(w.head) == 0:
-		return writeSocket(fd, w.body[:min(len(w.body), maxWrite)])
+func (w *rawWrite) withBody(fd uintptr) (int, syscall.Errno) {
+	body := w.body[:min(len(w.body), maxWrite)]
+	if len(w.head) == 0 {
+		return writeSocket(fd, body)
 	}
-	return writeSocket2(fd, w.head, w.body[:min(len(w.body), maxWrite)])
+	return writeSocket2(fd, w.head, body)
 }
 
 func (w *rawWrite) advance(n int) {

@@ -75,7 +75,7 @@ func TestSoak(t *testing.T) {
 func settled() (goroutines int, heap uint64) {
 	for range 100 {
 		before := runtime.NumGoroutine()
-		time.Sleep(50 * time.Millisecond)
+		time.Sleep(200 * time.Millisecond) // an engine's goroutines stay for half of that
 		if goroutines = runtime.NumGoroutine(); goroutines >= before {
 			break
 		}

@@ -33,6 +33,9 @@ const (
 	// maxRounds is how often a writer sends what others have appended
 	// meanwhile, before a goroutine of its own takes over.
 	maxRounds = 16
+	// maxCrowd is how many senders in a row let other goroutines run first, and
+	// find that they have not written, until that isn't tried any more.
+	maxCrowd = 16
 	// deferTime is how long a reply may wait for the next one when more
 	// requests have arrived already.
 	deferTime = 100 * time.Microsecond
@@ -57,6 +60,7 @@ type outbound struct {
 	closing bool       // the close frame has been accepted; nothing may follow it
 	gone    bool       // the transport is closed
 	armed   bool       // timer is running
+	crowd   uint8      // so many senders more have to look out for other writers
 	sent    StatusCode // the code in the close frame
 	err     error      // the connection is over
 
@@ -242,8 +246,14 @@ func (c *Conn) commit(ctx context.Context, n int) error {
 		o.mu.Unlock()
 		return nil
 	}
-	batch := o.take()
+	batch, crowded := o.take(), o.crowd > 0
+	if crowded {
+		o.crowd--
+	}
 	o.mu.Unlock()
+	if crowded {
+		runtime.Gosched() // while this one is busy, others only append
+	}
 	written, err := c.sendNow(batch, nil) // what send does, one level of calls less deep
 	if written == len(batch) {
 		c.sentAll(batch, nil)
@@ -404,6 +414,9 @@ func (c *Conn) sent(head []byte, n int) []byte {
 	defer o.mu.Unlock()
 	o.written += int64(n)
 	o.done++
+	if len(o.buf) > 0 {
+		o.crowd = maxCrowd
+	}
 	if o.pending() {
 		return o.take()
 	}

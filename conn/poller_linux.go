@@ -22,7 +22,7 @@ import (
 // call has had to wait for it, or if it is still package net's.
 type poller struct {
 	mu     sync.Mutex
-	shards []*shard // nil: no connections
+	shards []*shard // nil: none are needed
 	next   int
 	live   int
 	timer  *time.Timer // retires the shards

@@ -299,8 +299,14 @@ func (c *contest) idle(x *contestant) error {
 	return c.measureTraffic(x)
 }
 
-// measureTraffic takes a sample of the memory of a server whose connections have just had messages.
+// quiet is how long connections have been without a message when they count as idle.
+const quiet = time.Second
+
+// measureTraffic takes a sample of the memory of a server whose connections have had messages a moment ago.
 func (c *contest) measureTraffic(x *contestant) error {
+	if c.Shape == Memory {
+		time.Sleep(quiet)
+	}
 	found, err := proc.RSS(x.server.PID())
 	if err != nil {
 		return err

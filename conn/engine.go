@@ -22,8 +22,8 @@ type Events interface {
 // TLS over one has a goroutine while messages come, and waits there, too, once it
 // has been quiet for a moment. Any other transport has a goroutine that waits,
 // and with the build tag wsnoepoll so have these. Its goroutines end a tenth of a
-// second after the last connection. The zero value is ready; it must not
-// be copied.
+// second after the last connection. The zero value is ready; it must not be
+// copied.
 type Engine struct {
 	poller poller
 }

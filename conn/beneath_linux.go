@@ -18,9 +18,8 @@ import (
 // quietTime is how long a goroutine waits before the engine does.
 const quietTime = 250 * time.Millisecond
 
-// pollBeneath prepares c to be polled at the socket beneath its transport, if
-// there is one.
-func (c *Conn) pollBeneath() bool {
+// findBeneath finds the socket beneath c's transport, if there is one.
+func (c *Conn) findBeneath() bool {
 	t, ok := c.t.(netTransport)
 	if !ok {
 		return false
@@ -30,7 +29,7 @@ func (c *Conn) pollBeneath() bool {
 		return false
 	}
 	rc, err := tcp.SyscallConn()
-	c.raw.rc, c.in.quiet.polled = rc, err == nil
+	c.raw.rc = rc
 	return err == nil
 }
 

@@ -406,3 +406,25 @@ func TestEngineDribble(t *testing.T) {
 		}
 	})
 }
+
+// A connection may be read and written before it is handed over, and while it is.
+func TestEngineTakesOver(t *testing.T) {
+	run(t, func(t *testing.T, m mode) {
+		var e conn.Engine
+		c, p := m.raw(t, conn.Config{})
+		reading := start(func() string { _, b, err := c.Read(t.Context()); return fmt.Sprint(string(b), err) })
+		for !c.Listening() {
+			runtime.Gosched()
+		}
+		h := echoer(t, c)
+		e.Run(c, h)
+		p.send(fin|text, "first")
+		if s := result(t, reading); s != "first<nil>" {
+			t.Error(s)
+		}
+		p.send(fin|text, "second")
+		p.want(fin|text, "second")
+		c.CloseNow()
+		result(t, h.ended)
+	})
+}

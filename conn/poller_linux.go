@@ -35,22 +35,24 @@ const spare = 100 * time.Millisecond
 
 // run attaches c; false if it has no socket or there can be no epoll set.
 func (p *poller) run(c *Conn, ev Events) bool {
-	if !c.socket && !c.pollBeneath() {
+	if !c.socket && !c.findBeneath() {
 		return false
 	}
 	s, err := p.enter()
 	if err != nil {
-		c.in.quiet.polled = false
 		return false
 	}
 	a := &attachment{c: c, ev: ev, poller: p, shard: s}
 	a.state.Store(turning)
 	s.add(a)
 	if a.watch(syscall.EPOLL_CTL_ADD) != nil {
-		c.in.quiet.polled = false
 		s.remove(a)
 		p.leave()
 		return false
+	}
+	if !c.socket && c.reading.tryAcquire() { // else somebody reads already, and a goroutine stays
+		c.in.quiet.polled = true
+		c.reading.release()
 	}
 	c.attached.Store(a)
 	s.push(a) // for what has arrived already, or if c is over

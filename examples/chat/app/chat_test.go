@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/tidewire/ws"
+	"github.com/tidewire/ws/hub"
 	"github.com/tidewire/ws/hub/client"
 	"github.com/tidewire/ws/router"
 	"github.com/tidewire/ws/router/schema"
@@ -235,5 +236,22 @@ func TestOtherOrigins(t *testing.T) {
 	_, resp, err := ws.Dial(t.Context(), "ws://"+host+"/ws", &ws.DialOptions{Header: http.Header{"Origin": {"https://evil.example"}}})
 	if err == nil || resp == nil || resp.StatusCode != http.StatusForbidden {
 		t.Errorf("got %v, %v; want 403", resp, err)
+	}
+}
+
+// starting is a broker that never gets to its servers.
+type starting struct{ hub.Broker }
+
+func (starting) Start(ctx context.Context, _ hub.Receiver) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// A node that is stopped while it is still looking for the others hasn't failed.
+func TestStoppedWhileStarting(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if err := Run(ctx, nil, starting{}); err != nil {
+		t.Error(err)
 	}
 }

@@ -24,6 +24,9 @@ var page embed.FS
 // broker is as in New; it is closed.
 func Run(ctx context.Context, ln net.Listener, broker hub.Broker) error {
 	c, err := New(ctx, broker)
+	if err != nil && ctx.Err() != nil {
+		return nil // stopped before it had begun
+	}
 	if err != nil {
 		return err
 	}

@@ -162,7 +162,12 @@ func life(s *streams, r *rand.Rand, n *tally, end time.Time) error {
 	if r.IntN(3) == 0 {
 		cfg.Compression = conn.Compression{ServerMaxWindowBits: 15, ClientMaxWindowBits: 9, ServerNoContextTakeover: r.IntN(2) == 0}
 	}
-	server := conn.New(conn.NetTransport(a), cfg)
+	byEngine := r.IntN(2) == 0
+	transport := conn.NetTransport
+	if byEngine {
+		transport = conn.EngineTransport
+	}
+	server := conn.New(transport(a), cfg)
 	cfg.Client = true
 	client := conn.New(conn.NetTransport(b), cfg)
 	defer server.CloseNow()
@@ -172,7 +177,7 @@ func life(s *streams, r *rand.Rand, n *tally, end time.Time) error {
 		n.cuts.Add(1)
 	}
 	served := make(chan struct{})
-	by := serve(server, r, served)
+	by := serve(server, byEngine, served)
 	x := &exchange{c: client, cut: cut, n: n, end: end, seed: r.Uint64()}
 	if _, tls := a.(*tls.Conn); tls {
 		x.noCancels = true // a cancelled write ends a connection over TLS
@@ -206,8 +211,8 @@ func (e *echoes) Ended(error) {
 var engine conn.Engine
 
 // serve echoes in one of the ways that there are, and pings now and then.
-func serve(c *conn.Conn, r *rand.Rand, done chan struct{}) (by string) {
-	if r.IntN(2) == 0 {
+func serve(c *conn.Conn, byEngine bool, done chan struct{}) (by string) {
+	if byEngine {
 		engine.Run(c, &echoes{c, done})
 		return "Engine"
 	}
